@@ -454,16 +454,7 @@ def handle(meeting: Meeting, event: MeetingEvent) -> Step:
             return _press(meeting, event)
         case Hold():
             return _hold(meeting, event)
-        case (
-            MicrophoneIs()
-            | RoomOnDisk()
-            | Storing()
-            | BeginFailed()
-            | NothingStored()
-            | Sealed()
-            | SealFailed()
-            | CopiesAre()
-        ):
+        case MicrophoneIs() | RoomOnDisk() | Storing() | BeginFailed() | NothingStored() | Sealed() | SealFailed() | CopiesAre():
             return _report(meeting, event)
         case _:
             return _ask(meeting, event)

@@ -5,8 +5,8 @@
     {"do":"confirm","party":"client"}          -> a snapshot after it, or {"is":"refused","why":"no-meeting","says":"..."}
     {"do":"watch"}                             -> a snapshot now and after each change, until the socket is closed
 
-A `room` request is answered when it was handled and is on the disk. Requests on one connection are answered in order. Names and fields
-are a contract (docs/scripting.md): fields may be added, none is renamed.
+A `room` request is answered when it was handled and is on the disk. Requests on one connection are answered in order. Names and
+fields are a contract: fields may be added, none is renamed.
 """
 
 from __future__ import annotations
@@ -29,76 +29,76 @@ class Request(msgspec.Struct, frozen=True, tag_field="do", forbid_unknown_fields
     pass
 
 
-class AnnounceRequest(Request, tag="announce"):
+class AnnounceRequest(Request, frozen=True, tag="announce"):
     """`language` is the one chosen on the invitation screen; None keeps the configured one."""
 
     language: str | None = None
 
 
-class ConfirmRequest(Request, tag="confirm"):
+class ConfirmRequest(Request, frozen=True, tag="confirm"):
     party: Party
 
 
-class StartRequest(Request, tag="start"):
+class StartRequest(Request, frozen=True, tag="start"):
     pass
 
 
-class PauseRequest(Request, tag="pause"):
+class PauseRequest(Request, frozen=True, tag="pause"):
     pass
 
 
-class ResumeRequest(Request, tag="resume"):
+class ResumeRequest(Request, frozen=True, tag="resume"):
     pass
 
 
-class JoinRequest(Request, tag="join"):
+class JoinRequest(Request, frozen=True, tag="join"):
     pass
 
 
-class MarkRequest(Request, tag="mark"):
+class MarkRequest(Request, frozen=True, tag="mark"):
     party: Party
 
 
-class StopRequest(Request, tag="stop"):
+class StopRequest(Request, frozen=True, tag="stop"):
     pass
 
 
-class CancelRequest(Request, tag="cancel"):
+class CancelRequest(Request, frozen=True, tag="cancel"):
     pass
 
 
-class DeclineRequest(Request, tag="decline"):
+class DeclineRequest(Request, frozen=True, tag="decline"):
     alternative: Alternative = Alternative.OTHER
     note: str | None = None
 
 
-class ReceivedRequest(Request, tag="received"):
+class ReceivedRequest(Request, frozen=True, tag="received"):
     party: Party
 
 
-class LaterRequest(Request, tag="later"):
+class LaterRequest(Request, frozen=True, tag="later"):
     party: Party
 
 
-class PressRequest(Request, tag="press"):
+class PressRequest(Request, frozen=True, tag="press"):
     """A key that stands for the button; `party` where each party has one."""
 
     party: Party | None = None
 
 
-class HoldRequest(Request, tag="hold"):
+class HoldRequest(Request, frozen=True, tag="hold"):
     """The button was held to the end."""
 
 
-class StatusRequest(Request, tag="status"):
+class StatusRequest(Request, frozen=True, tag="status"):
     pass
 
 
-class WatchRequest(Request, tag="watch"):
+class WatchRequest(Request, frozen=True, tag="watch"):
     pass
 
 
-class RecordingsRequest(Request, tag="recordings"):
+class RecordingsRequest(Request, frozen=True, tag="recordings"):
     """Only on the administrators' socket."""
 
 
@@ -146,7 +146,7 @@ class RecordingView(msgspec.Struct, frozen=True):
 
 
 class CopyView(msgspec.Struct, frozen=True):
-    """`state`: waiting, following, verified, unfinished or failed. `label` is what people see of the stick; `says` is a sentence."""
+    """`state`: waiting, following, verified, unfinished or failed. `label`: what people see of the stick; `says`: a sentence."""
 
     stick: str
     folder: str | None

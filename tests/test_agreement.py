@@ -23,8 +23,7 @@ def test_rule_3_a_guest_confirms_too() -> None:
 
 def test_the_organisations_words_are_put_into_the_places() -> None:
     assert (
-        fill("Tot {date}. Vragen: {contact}.", {"date": "7 december", "contact": "020 123"})
-        == "Tot 7 december. Vragen: 020 123."
+        fill("Tot {date}. Vragen: {contact}.", {"date": "7 december", "contact": "020 123"}) == "Tot 7 december. Vragen: 020 123."
     )
 
 

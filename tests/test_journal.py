@@ -10,13 +10,9 @@ from hypothesis import strategies as st
 from appliance.journal import Chain, JournalError, Value, canonical, check
 
 values: st.SearchStrategy[Value] = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53) + 1, 2**53 - 1)
-    | st.text(st.characters(exclude_categories=["Cs"])),
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(st.characters(max_codepoint=127), max_size=5), inner, max_size=3)
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(max_codepoint=127), max_size=5), inner, max_size=3)
     ),
     max_leaves=8,
 )

@@ -283,9 +283,7 @@ def test_one_button_walks_the_whole_meeting() -> None:
     meeting, second = walk(meeting, Press(at=3 * SECOND))
     assert (first[-1], second[-1]) == (Sound(Tone.CONFIRMED_PROFESSIONAL), Sound(Tone.CONFIRMED_CLIENT))
     assert meeting.state is State.AGREED
-    meeting, _ = walk(
-        meeting, Press(at=4 * SECOND), Storing(on=True), Press(), Storing(on=False), Press(), Storing(on=True)
-    )
+    meeting, _ = walk(meeting, Press(at=4 * SECOND), Storing(on=True), Press(), Storing(on=False), Press(), Storing(on=True))
     assert meeting.state is State.RECORDING
     meeting, _ = walk(meeting, Hold(), Storing(on=False), Sealed("ef" * 32), CopiesAre(2, settled=True), Press())
     assert meeting.received == {PROFESSIONAL}
