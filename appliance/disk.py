@@ -1,12 +1,13 @@
 """The disk, as a port: the few operations by which something becomes durable.
 
-Everything that must survive a power cut goes through here, so that tests can record a trace of writes and flushes, replay it torn,
-or fail any single one of them. The real disk is `RealDisk`; a simulated one must keep its contract (tests/test_disk.py).
+Everything that must survive a power cut goes through here, so that tests can record a trace of writes and flushes,
+replay it torn, or fail any single one of them. The real disk is `RealDisk`; a simulated one must keep its contract
+(tests/test_disk.py).
 
-What the theory is: a file's bytes are sure after `sync` of the file, its name after `sync_folder` of the folder that holds it. Nothing
-else is promised by POSIX. A `sync` that failed says nothing about the next one (Rebello et al., "Can Applications Recover from fsync
-Failures?", USENIX ATC 2020): who gets an error here writes again from its own memory.
-"""
+What the theory is: a file's bytes are sure after `sync` of the file, its name after `sync_folder` of the folder that
+holds it. Nothing else is promised by POSIX. A `sync` that failed says nothing about the next one (Rebello et al.,
+"Can Applications Recover from fsync Failures?", USENIX ATC 2020): who gets an error here writes again from its own
+memory."""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
 """A log that cannot be edited unseen: one canonical JSON object a line, each bound to the one before by SHA-256.
 
-The recording's journal and the appliance's register are both such a log. This module knows the format and nothing else: it makes the
-next line and checks the lines that are there. `store.py` and `audio/recorder.py` put the lines on the disk.
+The recording's journal and the appliance's register are both such a log. This module knows the format and nothing
+else: it makes the next line and checks the lines that are there. `store.py` and `audio/recorder.py` put the lines on
+the disk.
 
-A line is RFC 8785 canonical JSON (keys sorted, no white space, UTF-8) and a newline. Numbers are integers of at most 53 bits and keys are
-ASCII, which makes Python's own `json` canonical already (a test holds it against an independent implementation). Three members are ours:
+A line is RFC 8785 canonical JSON (keys sorted, no white space, UTF-8) and a newline. Numbers are integers of at most
+53 bits and keys are ASCII, which makes Python's own `json` canonical already (a test holds it against an independent
+implementation). Three members are ours:
 
     n      the line's number, from 0
     prev   SHA-256, in hex, of the line before without its newline; 64 zeros in line 0
@@ -21,7 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-Value: TypeAlias = "str | int | bool | None | Sequence[Value] | Mapping[str, Value]"
+Value: TypeAlias = "str | int | bool | Sequence[Value] | Mapping[str, Value] | None"
 Entry: TypeAlias = Mapping[str, Value]
 
 START_OF_CHAIN = "0" * 64
@@ -30,7 +32,7 @@ OURS = frozenset({"n", "prev", "event"})
 
 
 class JournalError(Exception):
-    """A value that a journal line cannot hold."""
+    """A value that a journal line cannot hold, or lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a log says up to its last good line. `good_bytes` is how long that part is; `broken` is None when that is all of it."""
+    """What a log says up to its last good line: `good_bytes` of it. `broken` is None when that is all there is."""
 
     entries: tuple[Entry, ...]
     chain: Chain
@@ -90,6 +92,14 @@ def check(content: bytes) -> Checked:
 def of_kind(entries: Iterable[Entry], event: str) -> list[Entry]:
     """The entries of one event, in order."""
     return [entry for entry in entries if entry["event"] == event]
+
+
+def whole(entry: Entry, key: str) -> int:
+    """A number in an entry. JournalError if it is not there."""
+    number = entry.get(key)
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise JournalError(f"The journal's line {entry.get('n')} ({entry.get('event')}) has no number {key}.")
+    return number
 
 
 def _read(line: bytes, chain: Chain) -> Entry | str:

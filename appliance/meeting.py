@@ -2,8 +2,9 @@
 
     handle(meeting, event) -> (meeting, effects)
 
-Everything that decides what may happen next lives in this file. It reads no clock, touches no file and starts nothing: an event says
-what a person or a part of the appliance did, an effect says what the appliance must do now, and `service.py` carries it out.
+Everything that decides what may happen next lives in this file. It reads no clock, touches no file and starts
+nothing: an event says what a person or a part of the appliance did, an effect says what the appliance must do now,
+and `service.py` carries it out.
 
                      decline: another way       cancel: no meeting
                         DECLINED  <──┐            ┌──>  IDLE
@@ -17,13 +18,16 @@ what a person or a part of the appliance did, an effect says what the appliance 
 
 Three promises are kept here and nowhere else:
 
-* **Nothing is stored before the agreement** (R3). `Begin` and `StoreFrom` are the only effects that open the file. They are given on the
-  press of start (or resume), and only when everybody whose word is needed has confirmed what stands now.
-* **The light tells the truth.** `Light` follows `Storing`, which is the writer's own report; never the wish to record.
-* **Nothing that was begun is thrown away.** After the first start no event discards: what would have been 'cancel' leads to a pause.
+* **Nothing is stored before the agreement** (R3). `Begin` and `StoreFrom` are the only effects that open the file.
+  They are given on the press of start (or resume), and only when everybody whose word is needed has confirmed what
+  stands now.
+* **The light tells the truth.** `Light` follows `Storing`, which is the writer's own report; never the wish to
+  record.
+* **Nothing that was begun is thrown away.** After the first start no event discards: what would have been 'cancel'
+  leads to a pause.
 
-Times (`at`) are monotonic nanoseconds of the moment at which somebody did something. The machine compares them and passes them on.
-"""
+Times (`at`) are monotonic nanoseconds of the moment at which somebody did something. The machine compares them and
+passes them on."""
 
 from __future__ import annotations
 
@@ -303,7 +307,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """A line for the recording's journal; before the recording exists it waits for it, and goes with the meeting that never began."""
+    """A line for the recording's journal; it waits until there is a recording, and goes with a meeting that never began."""
 
     event: str
     at: int
@@ -355,8 +359,8 @@ class Refuse:
 
 
 Effect: TypeAlias = (
-    OpenMicrophone | CloseMicrophone | Begin | StoreFrom | StoreUntil | Finish | Journal | Register | Light | Sound | Copy | CopyNote
-    | ComeBack | End | Refuse
+    OpenMicrophone | CloseMicrophone | Begin | StoreFrom | StoreUntil | Finish | Journal | Register | Light | Sound | Copy
+    | CopyNote | ComeBack | End | Refuse
 )  # fmt: skip
 
 

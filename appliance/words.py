@@ -1,13 +1,15 @@
 """What the appliance says to people: sentences, by gettext, in the language of the table.
 
-The msgids are the English texts; `locale/<language>/LC_MESSAGES/meeting-recorder.po` holds the others, and one more file is one more
-language. Texts say what happened, what is safe and what to do next, in this order, and never blame anybody.
+The msgids are the English texts; `locale/<language>/LC_MESSAGES/meeting-recorder.po` holds the others, and one more file is
+one more language. Texts say what happened, what is safe and what to do next, in this order, and never blame anybody.
 """
 
 from __future__ import annotations
 
 import gettext
 from collections.abc import Callable
+from datetime import date
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias
@@ -55,3 +57,54 @@ REFUSALS: dict[Refusal, str] = {
     Refusal.ONLY_PARTIES_RECEIVE: N_("The professional and the client each take one copy."),
     Refusal.TOUCH_THE_SCREEN: N_("Touch your own name on the screen."),
 }
+
+MONTHS = (
+    N_("January"),
+    N_("February"),
+    N_("March"),
+    N_("April"),
+    N_("May"),
+    N_("June"),
+    N_("July"),
+    N_("August"),
+    N_("September"),
+    N_("October"),
+    N_("November"),
+    N_("December"),
+)
+
+
+def day(moment: date, say: Say) -> str:
+    """A day as people say it: 7 December 2026, 7 december 2026."""
+    return f"{moment.day} {say(MONTHS[moment.month - 1])} {moment.year}"
+
+
+def span(seconds: float) -> str:
+    """How far into a recording: 00:41:11."""
+    whole = int(seconds)
+    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+class Trouble(StrEnum):
+    """What can be wrong in the room: each is one sentence or three, what happened, what is safe, what to do."""
+
+    MICROPHONE_LOST = N_("The microphone is gone. All up to {time} is safe. Put the plug in again: it then goes on by itself.")
+    MICROPHONE_MISSING = N_("No microphone is heard. Nothing is being recorded. Put the plug in.")
+    DISK_FAILING = N_("The device's own disk gives errors. What was stored before is safe. We keep trying.")
+    DISK_FULL = N_("The device has too little room. What was recorded is safe. Ask the administrator to make room.")
+    NOT_BEGUN = N_("The recording could not begin: the device's own disk refused it. Nothing was recorded. Press again.")
+    NOT_SEALED = N_("The recording is stored, but could not be closed yet. It is safe. Switch the device off and on.")
+    NOT_REGISTERED = N_("The device's own list could not be written. The recording is safe. Call the administrator.")
+    NO_STICK = N_("There is no stick in the device. Put in two, so that each of you can take the recording home.")
+    ONE_STICK = N_("There is only one stick in the device. Put in a second one, so that each of you can take one home.")
+    STICK_OUT = N_("The stick {stick} is out. The recording is safe. Put it back: it goes on where it was.")
+    STICK_FULL = N_("The stick {stick} is full. The recording is safe. Put in another stick.")
+    STICK_READ_ONLY = N_("The stick {stick} cannot be written on. The recording is safe. Put in another stick.")
+    STICK_FOREIGN = N_(
+        "The stick {stick} already has something of the same name, and we leave that alone. The recording is safe. "
+        "Put in another stick."
+    )
+    STICK_DIFFERENT = N_("The stick {stick} does not keep what is written on it. The recording is safe. Put in another stick.")
+    STICK_BROKEN = N_("The stick {stick} gives errors. The recording is safe. Put in another stick.")
+    STICK_SLOW = N_("The stick {stick} has stopped taking anything. The recording is safe. Take it out and put it back.")
+    ORIGINAL_BROKEN = N_("The copy on {stick} could not be made. The recording is safe on this device. Call the administrator.")

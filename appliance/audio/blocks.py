@@ -1,0 +1,123 @@
+"""What the capture child sends to the writer: a hello, then blocks of sound, over one pipe.
+
+    hello   b"MRC1", length (u32), JSON {"rate","bits","channels","own_clock","device"}
+    block   frame (u64), captured_ns (i64), frames (u32), flags (u32), then frames * frame_bytes of PCM
+
+`frame` counts every frame that was captured since the child began, the ones it had to drop too: a block whose frame is not
+the one that comes next says exactly how many are missing. `captured_ns` is the monotonic time of the block's first frame.
+All numbers little endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntFlag
+
+import msgspec
+
+from appliance.audio.pcm import PcmFormat
+
+MAGIC = b"MRC1"
+_HELLO = struct.Struct("<4sI")
+_BLOCK = struct.Struct("<QqII")
+BLOCK_HEADER_BYTES = _BLOCK.size
+LONGEST_BLOCK_SECONDS = 0.5
+
+
+class Flags(IntFlag):
+    NONE = 0
+    OVERFLOW = 1
+    """PortAudio says that it dropped frames before this block: how many, only the clock can tell."""
+    END = 2
+    """The source has ended; no frames in this block."""
+    HALTED = 4
+    """A source with its own clock has stopped as told; all before it was sent. No frames in this block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What the child captures, and whether the source keeps its own time (a file that is not played in real time)."""
+
+    format: PcmFormat
+    own_clock: bool
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    frame: int
+    captured_ns: int
+    frames: int
+    flags: Flags
+    pcm: memoryview
+
+
+class BlockError(Exception):
+    """The pipe holds something that the child never sends."""
+
+
+def pack_hello(hello: Hello) -> bytes:
+    text = msgspec.json.encode(
+        {
+            "rate": hello.format.rate,
+            "bits": hello.format.bits,
+            "channels": hello.format.channels,
+            "own_clock": hello.own_clock,
+            "device": hello.device,
+        }
+    )
+    return _HELLO.pack(MAGIC, len(text)) + text
+
+
+def pack_header(frame: int, captured_ns: int, frames: int, flags: Flags = Flags.NONE) -> bytes:
+    return _BLOCK.pack(frame, captured_ns, frames, flags)
+
+
+class BlockReader:
+    """Takes the pipe's bytes as they come and gives whole blocks. Holds at most one block that is not whole yet."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self.hello: Hello | None = None
+
+    def feed(self, content: bytes) -> Iterator[Block]:
+        """The blocks that these bytes complete. A block's pcm is valid until the next call."""
+        self._rest += content
+        at = 0
+        if self.hello is None:
+            at = self._read_hello()
+            if self.hello is None:
+                return
+        whole = bytes(self._rest)
+        view = memoryview(whole)
+        while (block := self._block(view, at, self.hello.format)) is not None:
+            at += BLOCK_HEADER_BYTES + len(block.pcm)
+            yield block
+        self._rest = bytearray(whole[at:])
+
+    def _read_hello(self) -> int:
+        if len(self._rest) < _HELLO.size:
+            return 0
+        magic, length = _HELLO.unpack_from(self._rest)
+        if magic != MAGIC or length > 4096:
+            raise BlockError("The capture child did not introduce itself.")
+        if len(self._rest) < _HELLO.size + length:
+            return 0
+        told = msgspec.json.decode(self._rest[_HELLO.size : _HELLO.size + length])
+        audio_format = PcmFormat(told["rate"], told["bits"], told["channels"])
+        self.hello = Hello(audio_format, told["own_clock"], told["device"])
+        return _HELLO.size + int(length)
+
+    def _block(self, view: memoryview, at: int, audio_format: PcmFormat) -> Block | None:
+        if len(view) - at < BLOCK_HEADER_BYTES:
+            return None
+        frame, captured_ns, frames, flags = _BLOCK.unpack_from(view, at)
+        if frames > audio_format.rate * LONGEST_BLOCK_SECONDS + 1:
+            raise BlockError(f"A block of {frames} frames is longer than any that the capture child sends.")
+        begin = at + BLOCK_HEADER_BYTES
+        end = begin + frames * audio_format.frame_bytes
+        if end > len(view):
+            return None
+        return Block(frame, captured_ns, frames, Flags(flags), view[begin:end])

@@ -1,0 +1,122 @@
+"""The capture child: a small process that hears, so that whatever happens to PortAudio happens to it alone.
+
+    python -m appliance.audio.capture SOURCE PACE RATE BITS CHANNELS LATENCY
+
+It writes blocks (`blocks.py`) to its standard output. On its standard input it is told `go` and `halt`, one a line, which matter
+to sources with their own clock only; when the input ends, it ends. It sleeps, reads what there is, and puts it into the ring; a
+second thread sends. What does not fit into the ring is dropped and counted: the next block's number says how much.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+
+from appliance.audio.blocks import Flags, Hello, pack_header, pack_hello
+from appliance.audio.pcm import PcmFormat
+from appliance.audio.ring import Ring
+from appliance.audio.sources import EndOfSource, Heard, Source, SourceError, open_source
+
+NAP_SECONDS = 0.05
+PATIENCE_SECONDS = 40
+SLOT_SECONDS = 0.06
+"""A read of a nap's length fills one slot. With the header, and with room for a read that came a little later."""
+
+
+class Child:
+    """One source, from open to end."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        frame_bytes, rate = source.format.frame_bytes, source.format.rate
+        slot_frames = rate // 2 if source.own_clock else int(rate * SLOT_SECONDS) + 1
+        slots = 4 if source.own_clock else int(PATIENCE_SECONDS / SLOT_SECONDS)
+        self._slot_frames = slot_frames
+        self._ring = Ring(slots, 64 + slot_frames * frame_bytes)
+        self._frame = 0
+        self._going = threading.Event()
+        self._halt_told = False
+        if not source.own_clock:
+            self._going.set()
+
+    def run(self) -> None:
+        threading.Thread(target=self._obey, name="obey", daemon=True).start()
+        threading.Thread(target=self._send, name="send", daemon=True).start()
+        while True:
+            self._going.wait()
+            try:
+                heard = self._source.read()
+            except EndOfSource:
+                self._mark(Flags.END)
+                self._going.clear()
+                continue
+            if heard is None:
+                time.sleep(NAP_SECONDS)
+            else:
+                self._keep(heard)
+            if self._halt_told:
+                self._halt_told = False
+                self._going.clear()
+                self._mark(Flags.HALTED)
+
+    def _keep(self, heard: Heard) -> None:
+        """Cut what was heard into slots. A live source's block that finds no room is dropped, and missed by its number."""
+        audio_format = self._source.format
+        flags = Flags.OVERFLOW if heard.overflowed else Flags.NONE
+        pcm = memoryview(heard.pcm)
+        total = audio_format.frames(len(pcm))
+        for begin in range(0, total, self._slot_frames):
+            frames = min(self._slot_frames, total - begin)
+            captured = heard.captured_ns + begin * 1_000_000_000 // audio_format.rate
+            piece = pcm[begin * audio_format.frame_bytes : (begin + frames) * audio_format.frame_bytes]
+            header = pack_header(self._frame, captured, frames, flags)
+            if self._ring.put(header, piece, wait=self._source.own_clock):
+                flags = Flags.NONE
+            self._frame += frames
+
+    def _mark(self, flag: Flags) -> None:
+        self._ring.put(pack_header(self._frame, time.monotonic_ns(), 0, flag), wait=True)
+
+    def _send(self) -> None:
+        hello = Hello(self._source.format, self._source.own_clock, self._source.name)
+        _write_all(memoryview(pack_hello(hello)))
+        while self._ring.take(_write_all):
+            pass
+
+    def _obey(self) -> None:
+        for order in sys.stdin.buffer:
+            if order == b"go\n":
+                self._halt_told = False
+                self._going.set()
+            elif order == b"halt\n":
+                if self._source.own_clock and not self._going.is_set():
+                    self._mark(Flags.HALTED)
+                self._halt_told = self._going.is_set()
+        os._exit(0)  # the parent is gone or has closed us: a device that hangs in close must not keep us here
+
+
+def _write_all(content: memoryview) -> None:
+    while content:
+        try:
+            content = content[os.write(1, content) :]
+        except BrokenPipeError:
+            os._exit(0)
+
+
+def main() -> int:
+    spec, pace, rate, bits, channels, latency = sys.argv[1:7]
+    try:
+        source = open_source(spec, pace, PcmFormat(int(rate), int(bits), int(channels)), float(latency))
+        Child(source).run()
+    except SourceError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # without PortAudio's own clean-up, which hangs on some devices that are gone

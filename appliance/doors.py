@@ -1,0 +1,178 @@
+"""The two sockets by which people's ways in reach the service: one for the room, one for the administrators.
+
+Who may use which is decided by the sockets' file permissions, and so by the kernel. A client may say what it likes, as slowly as
+it likes: a line that is not a request gets an answer that says so, a line that is too long ends the connection, and a screen
+that does not read gets the newest snapshot when it reads again, not a backlog.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+import msgspec
+
+from appliance import protocol
+from appliance.protocol import AdminRequest, Mistaken, Reply, RoomRequest, Snapshot, WatchRequest
+
+MODE = 0o660
+AnyRequest = TypeVar("AnyRequest", RoomRequest, AdminRequest)
+RoomAnswers: TypeAlias = Callable[[RoomRequest], Awaitable[Reply]]
+AdminAnswers: TypeAlias = Callable[[AdminRequest], Awaitable[Reply]]
+
+log = logging.getLogger(__name__)
+
+
+class DoorError(Exception):
+    """The sockets cannot be opened; the sentence says why."""
+
+
+class Watchers:
+    """Everybody who wants to see each change. `tell` never waits."""
+
+    def __init__(self) -> None:
+        self._newest: Snapshot | None = None
+        self._changed: set[asyncio.Event] = set()
+
+    def tell(self, snapshot: Snapshot) -> None:
+        self._newest = snapshot
+        for changed in self._changed:
+            changed.set()
+
+    async def show(self, writer: asyncio.StreamWriter) -> None:
+        """Send the newest snapshot whenever there is a newer one and the other side has read the last."""
+        changed = asyncio.Event()
+        self._changed.add(changed)
+        try:
+            if self._newest is not None:
+                changed.set()
+            while True:
+                await changed.wait()
+                changed.clear()
+                if self._newest is not None:
+                    writer.write(protocol.line(self._newest))
+                    await writer.drain()
+        finally:
+            self._changed.discard(changed)
+
+
+class Doors:
+    """Open while the service runs."""
+
+    def __init__(self, watchers: Watchers) -> None:
+        self._watchers = watchers
+        self._servers: list[asyncio.Server] = []
+        self._visits: set[asyncio.Task[None]] = set()
+        self._lock: int | None = None
+        self._paths: list[Path] = []
+
+    def take_lock(self, beside: Path) -> None:
+        """DoorError when another service has this place; held until the process ends."""
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(beside.with_name(beside.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(lock)
+            raise DoorError(f"Another recorder's service is already running at {beside.parent}.") from error
+        self._lock = lock
+
+    async def open_room(self, path: Path, group: str, answer: RoomAnswers) -> None:
+        await self._open(path, group, protocol.room_requests, answer)
+
+    async def open_administration(self, path: Path, group: str, answer: AdminAnswers) -> None:
+        await self._open(path, group, protocol.admin_requests, answer)
+
+    async def close(self) -> None:
+        for server in self._servers:
+            server.close()
+        for visit in tuple(self._visits):
+            visit.cancel()
+        await asyncio.gather(*self._visits, return_exceptions=True)
+        for path in self._paths:
+            path.unlink(missing_ok=True)
+
+    async def _open(
+        self,
+        path: Path,
+        group: str,
+        requests: msgspec.json.Decoder[AnyRequest],
+        answer: Callable[[AnyRequest], Awaitable[Reply]],
+    ) -> None:
+        async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            if task is not None:
+                self._visits.add(task)
+                task.add_done_callback(self._visits.discard)
+            await self._serve(reader, writer, requests, answer)
+
+        path.unlink(missing_ok=True)
+        try:
+            # made under another name, so that nobody reaches it before its group and mode are right
+            beside = path.with_name(path.name + ".new")
+            beside.unlink(missing_ok=True)
+            self._servers.append(await asyncio.start_unix_server(visit, beside, limit=protocol.LONGEST_MESSAGE))
+            if group:
+                shutil.chown(beside, group=group)
+            beside.chmod(MODE)
+            beside.rename(path)
+        except (OSError, LookupError) as error:
+            raise DoorError(f"The socket {path} cannot be opened: {error}.") from error
+        self._paths.append(path)
+
+    async def _serve(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        requests: msgspec.json.Decoder[AnyRequest],
+        answer: Callable[[AnyRequest], Awaitable[Reply]],
+    ) -> None:
+        try:
+            while line := await reader.readline():
+                request = _read(line, requests)
+                if isinstance(request, WatchRequest):
+                    await self._watch(reader, writer)
+                    return
+                reply = request if isinstance(request, Mistaken) else await answer(request)
+                writer.write(protocol.line(reply))
+                await writer.drain()
+        except ValueError:  # asyncio's word for a line longer than the limit
+            with contextlib.suppress(OSError):
+                writer.write(protocol.line(Mistaken(f"A message is one line of at most {protocol.LONGEST_MESSAGE} bytes.")))
+                await writer.drain()
+        except OSError as error:
+            log.debug("a client went away: %s", error)
+        finally:
+            writer.close()
+
+    async def _watch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        showing = asyncio.create_task(self._watchers.show(writer))
+        gone = asyncio.create_task(_until_gone(reader))
+        try:
+            await asyncio.wait({showing, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (showing, gone):
+                task.cancel()
+            await asyncio.gather(showing, gone, return_exceptions=True)
+
+
+async def _until_gone(reader: asyncio.StreamReader) -> None:
+    """A watcher says nothing more; what it says all the same is dropped."""
+    while await reader.read(4096):
+        pass
+
+
+def _read(line: bytes, requests: msgspec.json.Decoder[AnyRequest]) -> AnyRequest | Mistaken:
+    try:
+        return requests.decode(line)
+    except msgspec.ValidationError as error:
+        return Mistaken(f"This is no request that this socket knows: {error}.")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Mistaken(f"This is not a line of JSON: {error}.")

@@ -1,0 +1,172 @@
+"""What the room sees: one snapshot of where everything stands, and what is wrong, in words.
+
+Pure: from what the service knows to what a screen, a script or a building's system is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from appliance import __version__
+from appliance.agreement import PARTIES, Agreement, Party
+from appliance.audio.level import Level
+from appliance.copies.copying import CopyState, Why
+from appliance.meeting import BEFORE_START, Meeting, Microphone, State
+from appliance.protocol import CopyView, GapView, LevelView, RecordingView, Snapshot
+from appliance.words import Say, Trouble, span, speak
+
+UNDER_WAY = BEFORE_START | {State.RECORDING, State.PAUSED}
+
+STICK_TROUBLE: dict[Why, Trouble] = {
+    "full": Trouble.STICK_FULL,
+    "foreign": Trouble.STICK_FOREIGN,
+    "different": Trouble.STICK_DIFFERENT,
+    "broken": Trouble.STICK_BROKEN,
+    "busy": Trouble.STICK_SLOW,
+    "readonly": Trouble.STICK_READ_ONLY,
+    "gone": Trouble.STICK_OUT,
+    "original": Trouble.ORIGINAL_BROKEN,
+    "died": Trouble.STICK_BROKEN,
+    "no progress": Trouble.STICK_SLOW,
+}
+
+
+@dataclass
+class RecordingInSight:
+    """The recording that the meeting is about, as far as it is on the disk."""
+
+    id: str
+    folder: Path
+    rate: int
+    frames: int = 0
+    gaps: list[GapView] = field(default_factory=list)
+    interrupted: bool = False
+    sha256: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.rate
+
+
+@dataclass
+class Sight:
+    """Everything that is shown and is not in the meeting itself."""
+
+    language: str = "nl"
+    languages: tuple[str, ...] = ()
+    agreement: Agreement | None = None
+    recording: RecordingInSight | None = None
+    copies: tuple[CopyState, ...] = ()
+    registered: frozenset[str] = frozenset()
+    """Sticks whose copy the register says is verified; until then it is not told."""
+    stick_paths: dict[str, Path] = field(default_factory=dict)
+    light: bool = False
+    level: Level | None = None
+    disk_well: bool = True
+    seconds_left: int | None = None
+    kept_until: datetime | None = None
+    special: list[Trouble] = field(default_factory=list)
+    """What the disk refused, until the next meeting."""
+    buttons: int = 1
+    part: int = 1
+
+
+def snapshot(meeting: Meeting, sight: Sight, at_ms: int) -> Snapshot:
+    recording = sight.recording
+    return Snapshot(
+        state=meeting.state.value,
+        confirmed=_in_order(meeting.confirmed),
+        storing=meeting.storing,
+        light=sight.light,
+        trouble=list(trouble(meeting, sight)),
+        recording=_recording(recording) if recording else None,
+        copies=[_copy(state, sight) for state in sight.copies],
+        at=at_ms,
+        asked=meeting.asked,
+        guest=meeting.guest,
+        started=meeting.started,
+        joining=meeting.before_join is not None,
+        received=_in_order(meeting.received),
+        later=_in_order(meeting.later),
+        verified=meeting.verified,
+        level=LevelView(sight.level.level, sight.level.peak) if sight.level else None,
+        microphone=meeting.microphone.value,
+        language=sight.language,
+        languages=list(sight.languages),
+        announcement=sight.agreement.announcement if sight.agreement else "",
+        agreement=sight.agreement.text if sight.agreement else "",
+        kept_until=sight.kept_until.isoformat(timespec="minutes") if sight.kept_until else None,
+        seconds_left=sight.seconds_left,
+        touch=meeting.touch,
+        buttons=sight.buttons,
+        part=sight.part,
+        version=__version__,
+    )
+
+
+def trouble(meeting: Meeting, sight: Sight) -> Iterator[str]:
+    """Sentences for the people at the table: what happened, what is safe, what to do."""
+    say = speak(sight.language)
+    for special in sight.special:
+        yield say(special)
+    if not sight.disk_well:
+        yield say(Trouble.DISK_FAILING)
+    if not meeting.room_on_disk:
+        yield say(Trouble.DISK_FULL)
+    yield from _microphone_trouble(meeting, sight, say)
+    yield from _stick_trouble(meeting, sight, say)
+
+
+def _microphone_trouble(meeting: Meeting, sight: Sight, say: Say) -> Iterator[str]:
+    if meeting.microphone is not Microphone.LOST or meeting.state not in UNDER_WAY:
+        return
+    if meeting.started and sight.recording is not None:
+        yield say(Trouble.MICROPHONE_LOST).format(time=span(sight.recording.seconds))
+    else:
+        yield say(Trouble.MICROPHONE_MISSING)
+
+
+def _stick_trouble(meeting: Meeting, sight: Sight, say: Say) -> Iterator[str]:
+    if meeting.state in {State.IDLE, State.DECLINED}:
+        return
+    usable = [state for state in sight.copies if state.state in {"waiting", "following", "verified"}]
+    for state in sight.copies:
+        if state.state in {"failed", "unfinished"}:
+            yield say(STICK_TROUBLE[state.says or "gone"]).format(stick=state.label)
+    if len(usable) < len(PARTIES) and meeting.state in UNDER_WAY:
+        yield say(Trouble.ONE_STICK if usable else Trouble.NO_STICK)
+
+
+def _recording(recording: RecordingInSight) -> RecordingView:
+    return RecordingView(
+        id=recording.id,
+        folder=str(recording.folder),
+        frames=recording.frames,
+        seconds=recording.seconds,
+        gaps=list(recording.gaps),
+        interrupted=recording.interrupted,
+        sha256=recording.sha256,
+    )
+
+
+def _copy(state: CopyState, sight: Sight) -> CopyView:
+    told = "following" if state.state == "verified" and state.stick not in sight.registered else state.state
+    path = sight.stick_paths.get(state.stick)
+    return CopyView(
+        stick=str(path) if path else state.stick,
+        folder=state.folder,
+        state=told,
+        bytes=state.bytes,
+        verified_bytes=state.verified_bytes,
+        label=state.label,
+        bytes_a_second=state.bytes_a_second,
+        says=state.says,
+    )
+
+
+def _in_order(parties: frozenset[Party]) -> list[Party]:
+    order: Sequence[Party] = (*PARTIES, Party.GUEST)
+    return [party for party in order if party in parties]

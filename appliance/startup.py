@@ -1,0 +1,101 @@
+"""What a start finds on the disk, and mends: a service that was killed at any instant goes on where the disk says it was.
+
+Every recording that lacks its seal is made ready for it. The newest one that was not handed over is the meeting that goes on, at
+sealing, copying or handover; nobody is asked. A recording without a single whole frame is removed, and the register says so.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from appliance.clock import Clock
+from appliance.disk import Disk
+from appliance.journal import of_kind
+from appliance.meeting import State
+from appliance.sealing import Seal, mend, seal
+from appliance.store import Recording, Register, Store, StoreError, entries_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The meeting that goes on. `seal` is None while the recording still has to be sealed (state sealing)."""
+
+    state: State
+    recording: Recording
+    seal: Seal | None
+    earlier: tuple[str, ...]
+
+
+def look_around(store: Store, register: Register, disk: Disk, clock: Clock) -> Found | None:
+    """Mend what is there, and say which meeting goes on. What is damaged beyond that is left as it is, and logged."""
+    there = _in_order(store, register)
+    standing = [recording for recording in there if _mend(store, register, disk, clock, recording)]
+    waiting = [recording for recording in standing if not register.of(recording.id).handed_over]
+    newest = waiting[-1] if waiting else None
+    for recording in standing:
+        if recording != newest and not recording.is_bagged:
+            _seal_an_older_one(register, disk, clock, recording)
+    if newest is None:
+        return None
+    earlier = earlier_parts(newest)
+    if not newest.is_bagged:
+        return Found(State.SEALING, newest, None, earlier)
+    sealed = seal(disk, clock, newest)
+    register_seal(register, newest, sealed)
+    return Found(State.COPYING, newest, sealed, earlier)
+
+
+def register_seal(register: Register, recording: Recording, sealed: Seal) -> None:
+    """Write into the register that a recording was sealed, unless it knows."""
+    if register.of(recording.id).sha256 is None:
+        register.add(
+            "sealed",
+            {
+                "id": recording.id,
+                "folder": recording.folder.name,
+                "sha256": sealed.sha256,
+                "frames": sealed.frames,
+                "milliseconds": int(sealed.seconds * 1000),
+                "interrupted": sealed.interrupted,
+            },
+        )
+
+
+def earlier_parts(recording: Recording) -> tuple[str, ...]:
+    """The ids of the parts before this one, by its own journal."""
+    started = of_kind(entries_of(recording), "started")
+    parts = started[0].get("part_of") if started else None
+    return tuple(str(part) for part in parts) if isinstance(parts, list | tuple) else ()
+
+
+def _seal_an_older_one(register: Register, disk: Disk, clock: Clock, recording: Recording) -> None:
+    """One that cannot be sealed must not keep the room from its next meeting."""
+    try:
+        register_seal(register, recording, seal(disk, clock, recording))
+    except (OSError, StoreError):
+        log.exception("%s could not be sealed; the next start tries again", recording.folder)
+
+
+def _in_order(store: Store, register: Register) -> list[Recording]:
+    """Oldest first, by the register's lines and not by any clock; what it does not know is older than what it knows."""
+    rank = {recording_id: n for n, recording_id in enumerate(register.order)}
+    return sorted(store.all(), key=lambda recording: rank.get(recording.id, -1))
+
+
+def _mend(store: Store, register: Register, disk: Disk, clock: Clock, recording: Recording) -> bool:
+    """False for what there is nothing to go on with."""
+    if recording.is_bagged:
+        return True
+    try:
+        frames = mend(disk, clock, recording)
+    except StoreError:
+        log.exception("%s is left as it is", recording.folder)
+        return False
+    if not frames:
+        store.discard(recording)
+        register.add("removed", {"id": recording.id, "why": "without a frame"})
+        return False
+    return True

@@ -1,0 +1,107 @@
+"""The handover: each takes one stick. Both are the same, and both see the signs by which that can be checked for ever after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+
+from appliance.agreement import PARTIES, Party
+from appliance.protocol import AnnounceRequest, ReceivedRequest, Snapshot
+from appliance.ui.screens.finishing import later_ways
+from appliance.ui.screens.recording import seconds
+from appliance.ui.screens.room_screen import PARTY_KEYS, RoomScreen, press
+from appliance.ui.times import day_and_time
+from appliance.ui.ways import Way
+from appliance.ui.widgets.confirmation import Confirmations, Stand, name_of
+from appliance.ui.widgets.stick_line import Sticks, signs
+from appliance.ui.widgets.words import Words
+from appliance.words import Say, span
+
+
+class Handover(RoomScreen):
+    picture = "■"
+
+    def headline(self, now: Snapshot, say: Say) -> str:
+        if interrupted(now):
+            return say("The recording was interrupted")
+        match now.verified:
+            case 0:
+                return say("No copy is ready yet")
+            case 1:
+                return say("One copy is ready")
+            case _:
+                return say("Take one stick each. They are the same.")
+
+    def happening(self, now: Snapshot, say: Say) -> str:
+        if interrupted(now):
+            return say("It is there, up to {time}. The copies say why it ends there.").format(time=span(seconds(now)))
+        safe = say("The recording is safe on this device.") if now.verified < len(PARTIES) else ""
+        return f"{safe} {kept(now, say)}".strip()
+
+    def next_step(self, now: Snapshot, say: Say) -> str:
+        if now.asked is None:
+            return say("You are done. Thank you.")
+        name = name_of(now.asked, say)
+        if copies_left(now):
+            take = (
+                say("{party}, take your stick and touch your name.")
+                if now.touch
+                else say("{party}, take your stick and press the button.")
+            )
+            step = take.format(party=name)
+        elif now.touch:
+            step = say("{party}, you get your copy later. Press Shift+{key}.").format(
+                party=name, key=PARTY_KEYS[now.asked].upper()
+            )
+        else:
+            step = say("{party}, you get your copy later. Press the button.").format(party=name)
+        return f"{step} {say('Or go on with part 2.')}" if interrupted(now) else step
+
+    def ways(self, now: Snapshot, say: Say) -> Sequence[Way]:
+        open_parties = [party for party in PARTIES if party not in now.received]
+        taking = say("I have my stick") if copies_left(now) else say("Later")
+        ways = [] if now.touch or now.asked is None else [press(taking, say)]
+        ways += [received_by(party) for party in open_parties]
+        ways += later_ways(now, say)
+        if interrupted(now):
+            ways.append(Way(("2",), "2", say("Go on with part 2"), AnnounceRequest()))
+        return ways
+
+    def middle(self) -> ComposeResult:
+        yield Words(id="signs-say")
+        yield Words(id="signs")
+        yield Sticks(progress=True)
+        yield Confirmations()
+
+    def show_middle(self, now: Snapshot, say: Say) -> None:
+        sha256 = now.recording.sha256 if now.recording is not None else None
+        self.query_one("#signs-say", Words).show(say("The signs of this recording. Take a photo of them.") if sha256 else "")
+        self.query_one("#signs", Words).show(signs(sha256, self.app.size.width) if sha256 else "")
+        self.query_one(Sticks).show(now.copies, say)
+        self.query_one(Confirmations).show([_stand(party, now, say) for party in PARTIES])
+
+
+def received_by(party: Party) -> Way:
+    return Way((PARTY_KEYS[party],), PARTY_KEYS[party].upper(), "", ReceivedRequest(party))
+
+
+def _stand(party: Party, now: Snapshot, say: Say) -> Stand:
+    received = party in now.received
+    says = say("has a stick") if received else say("later") if party in now.later else say("not yet")
+    return Stand(party, name_of(party, say), says, received, now.asked == party, None if received else received_by(party))
+
+
+def copies_left(now: Snapshot) -> int:
+    return max(0, now.verified - len(now.received))
+
+
+def interrupted(now: Snapshot) -> bool:
+    return now.recording is not None and now.recording.interrupted
+
+
+def kept(now: Snapshot, say: Say) -> str:
+    """Until when the appliance keeps its own copy, as both may know."""
+    if now.kept_until is None:
+        return say("This device keeps its own copy for now.")
+    return say("This device erases its own copy on {date}.").format(date=day_and_time(now.kept_until, say))

@@ -1,0 +1,254 @@
+"""What all screens of the room have in common.
+
+From top to bottom: a headline, one line that says what is happening, what there is to see, one line that says what to do next, what is
+wrong if anything is, a notice, and the keys. The lines are functions of the newest snapshot and of the language, and of nothing else:
+a screen can be started at any moment and shows where things stand. At 50x15 the part in the middle gives way; the lines never do.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import Screen
+from textual.widgets import Input
+
+from appliance.agreement import Party, needed
+from appliance.meeting import State
+from appliance.protocol import (
+    CancelRequest,
+    ConfirmRequest,
+    DeclineRequest,
+    JoinRequest,
+    PressRequest,
+    Snapshot,
+    StopRequest,
+)
+from appliance.ui.presses import REPEAT_S, Press, Presses
+from appliance.ui.ways import Does, Scroll, Taken, Way
+from appliance.ui.widgets.confirmation import Stand, name_of
+from appliance.ui.widgets.keys import Keys
+from appliance.ui.widgets.words import TroubleLines, Words
+from appliance.words import Say, speak
+
+BUTTON = ("space", "enter")
+PARTY_KEYS: dict[Party, str] = {Party.PROFESSIONAL: "p", Party.CLIENT: "c", Party.GUEST: "g"}
+
+
+class RoomScreen(Screen[None]):
+    """A screen. A descendant must write its lines and its ways; it may put something in the middle and keep that up to date."""
+
+    AUTO_FOCUS: ClassVar[str | None] = ""
+    picture: ClassVar[str] = ""
+    """What stands before the headline, for those who do not read."""
+
+    def __init__(self, now: Snapshot, language: str) -> None:
+        super().__init__()
+        self.now = now
+        self.say = speak(language)
+        self._presses = Presses()
+        self._more = False
+
+    # ── what a screen says: functions of a snapshot
+
+    @abstractmethod
+    def headline(self, now: Snapshot, say: Say) -> str: ...
+
+    @abstractmethod
+    def happening(self, now: Snapshot, say: Say) -> str: ...
+
+    @abstractmethod
+    def next_step(self, now: Snapshot, say: Say) -> str: ...
+
+    @abstractmethod
+    def ways(self, now: Snapshot, say: Say) -> Sequence[Way]: ...
+
+    def trouble(self, now: Snapshot, say: Say) -> Sequence[str]:  # noqa: ARG002 - a descendant may look at the language
+        """What is wrong, in the service's words. A descendant may leave out what it says in its own lines."""
+        return now.trouble
+
+    def middle(self) -> ComposeResult:
+        """The widgets between the lines."""
+        yield from ()
+
+    def show_middle(self, now: Snapshot, say: Say) -> None:
+        """Bring them up to date."""
+
+    # ── how it is shown
+
+    def compose(self) -> ComposeResult:
+        yield Words(id="headline")
+        yield Words(id="happening")
+        with Vertical(id="middle"):
+            yield from self.middle()
+        yield Words(id="next")
+        yield TroubleLines()
+        yield Words(id="notice")
+        yield Keys()
+
+    def on_mount(self) -> None:
+        self.show(self.now, self.say)
+
+    def on_resize(self) -> None:
+        # Texts that depend on the size are written after the classes for the new size are set.
+        self._more = False
+        self.call_after_refresh(lambda: self.show(self.now, self.say))
+
+    def show(self, now: Snapshot, say: Say) -> None:
+        """Show where the meeting stands. What did not change is not drawn again."""
+        self.now, self.say = now, say
+        if not self.is_mounted:
+            return
+        headline = self.headline(now, say)
+        self.query_one("#headline", Words).show(f"{self.picture} {headline}" if self.picture else headline)
+        self.query_one("#happening", Words).show(self.happening(now, say))
+        self.query_one("#next", Words).show(f"► {self.next_step(now, say)}")
+        self.query_one(TroubleLines).show(tuple(self.trouble(now, say)), say("(and {count} more)"))
+        self.query_one(Keys).show(self.ways(now, say))
+        self.show_middle(now, say)
+        if self.query(VerticalScroll):
+            self.call_after_refresh(self._show_whether_there_is_more)
+
+    def notice(self, words: str) -> None:
+        """A short word to the people: a refusal, or 'once more to stop'. Empty takes it away."""
+        self.query_one("#notice", Words).show(words)
+
+    # ── keys
+
+    def on_key(self, event: events.Key) -> None:
+        if isinstance(self.focused, Input):
+            return
+        way = self._way_of(event.key)
+        if way is None:
+            return
+        event.stop()
+        event.prevent_default()
+        match self._presses.heard(event.key, event.time):
+            case Press.COUNTS:
+                self.take(way)
+            case Press.WAIT:
+                self.set_timer(REPEAT_S, lambda: self._take_if_it_was_a_press(event.key))
+            case Press.HELD if isinstance(way.does, Scroll):
+                self.take(way)
+            case Press.HELD:
+                pass
+
+    def _take_if_it_was_a_press(self, key: str) -> None:
+        way = self._way_of(key)
+        if self._presses.still_counts(key) and way is not None:
+            self.take(way)
+
+    def _way_of(self, key: str) -> Way | None:
+        ways = self.ways(self.now, self.say)
+        exactly = next((way for way in ways if key in way.keys), None)
+        return exactly or next((way for way in ways if key.lower() in way.keys), None)
+
+    def on_taken(self, message: Taken) -> None:
+        if self.took(message.way.does):
+            message.stop()
+
+    def take(self, way: Way) -> None:
+        if not self.took(way.does):
+            self.post_message(Taken(way))
+
+    @property
+    def there_is_more(self) -> bool:
+        """Whether a text is longer than its place. Once it was, it stays so: the key for it takes room of its own."""
+        self._more = self._more or any(text.max_scroll_y > 0 for text in self.query(VerticalScroll))
+        return self._more
+
+    def _show_whether_there_is_more(self) -> None:
+        self.query_one(Keys).show(self.ways(self.now, self.say))
+
+    def took(self, does: Does) -> bool:
+        """What concerns only what is on the screen is done here; True if it was."""
+        if isinstance(does, Scroll):
+            for text in self.query(VerticalScroll):
+                text.scroll_relative(y=does.lines, animate=False)
+            return True
+        return False
+
+
+# ── the ways that several screens have
+
+
+def press(label: str, say: Say) -> Way:
+    return Way(BUTTON, say("Space"), label, PressRequest())
+
+
+def stop(say: Say) -> Way:
+    once_more = say("Would you like to sum up first, in your own words? To stop, press S once more.")
+    return Way(("s",), "S", say("Stop"), StopRequest(), once_more)
+
+
+def join(say: Say) -> Way:
+    return Way(("j",), "J", say("Somebody joins"), JoinRequest())
+
+
+def decline(say: Say) -> Way:
+    return Way(("d",), "D", say("Rather not"), DeclineRequest(), say("Rather no recording? Press D once more. Nothing is kept."))
+
+
+def cancel(say: Say) -> Way:
+    return Way(("x",), "X", say("Back"), CancelRequest(), say("Back to the beginning? Press X once more. Nothing is kept."))
+
+
+def take_back(say: Say) -> Way:
+    """After the start, leaving the join: what was recorded stays."""
+    return Way(
+        ("x", "d"),
+        "X",
+        say("Without this person"),
+        CancelRequest(),
+        say("Go back to the pause, without this person? Press X once more."),
+    )
+
+
+def ways_out(now: Snapshot, say: Say) -> list[Way]:
+    """How to leave what was not agreed yet; once a recording exists, without losing any of it."""
+    return [stop(say), take_back(say)] if now.started else [decline(say), cancel(say)]
+
+
+def read_on(say: Say, *, more: bool) -> list[Way]:
+    """Scrolling a long text, of which there is `more` than fits."""
+    if not more:
+        return []
+    return [
+        Way((), "↑↓", say("Read on"), None),
+        Way(("up",), "", "", Scroll(-1)),
+        Way(("down",), "", "", Scroll(1)),
+        Way(("pageup",), "", "", Scroll(-5)),
+        Way(("pagedown",), "", "", Scroll(5)),
+    ]
+
+
+def for_parties(request: type[ConfirmRequest], parties: Sequence[Party]) -> list[Way]:
+    """Each party's own key, shown in their box."""
+    return [Way((PARTY_KEYS[party],), PARTY_KEYS[party].upper(), "", request(party)) for party in parties]
+
+
+def confirmation_stands(now: Snapshot, say: Say) -> list[Stand]:
+    """How it stands with each confirmation that the agreement needs."""
+    open_now = now.state in {State.ANNOUNCING, State.AGREEING}
+    stands = []
+    for party in needed(guest=now.guest):
+        done = party in now.confirmed
+        way = for_parties(ConfirmRequest, [party])[0] if open_now and not done else None
+        says = say("confirmed") if done else say("not yet")
+        stands.append(Stand(party, name_of(party, say), says, done, now.asked == party, way))
+    return stands
+
+
+def confirming_ways(now: Snapshot, say: Say) -> list[Way]:
+    """The button for the party who is asked, and a key for each. With a touch screen the button does not confirm."""
+    button = [] if now.touch else [press(say("Confirm"), say)]
+    return [*button, *(stand.way for stand in confirmation_stands(now, say) if stand.way is not None)]
+
+
+def asked_to(now: Snapshot, say: Say, words: str, otherwise: str) -> str:
+    """`words` with the name of the party who is asked in its {party}; `otherwise` if nobody is."""
+    return words.format(party=name_of(now.asked, say)) if now.asked is not None else otherwise

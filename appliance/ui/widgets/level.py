@@ -1,0 +1,50 @@
+"""How loud the microphone hears the table, so that both see that it hears them."""
+
+from __future__ import annotations
+
+from textual.app import RenderResult
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from appliance.protocol import LevelView
+from appliance.ui.colours import LEAF, QUIET, SUN
+from appliance.words import Say
+
+SILENCE_DB = -60.0
+TOO_LOUD_DB = -1.0
+
+
+class Level(Widget):
+    """A bar from -60 dB to full scale. Five levels a second arrive; it is drawn when the bar differs by half a cell."""
+
+    halves: reactive[int] = reactive(0)
+    """Half cells of the bar."""
+    before: reactive[str] = reactive("")
+    behind: reactive[str] = reactive("")
+
+    def show(self, level: LevelView | None, say: Say) -> None:
+        self.before = say("Sound")
+        heard = level.level if level is not None else None
+        self.halves = self._halves(heard)
+        if heard is None:
+            self.behind = say("nothing is heard")
+        else:
+            loud = level is not None and level.peak is not None and level.peak >= TOO_LOUD_DB
+            self.behind = say("too loud") if loud else ""
+
+    def _bar(self) -> int:
+        """Cells that the bar may take: what the longest words beside it leave."""
+        return max(8, self.size.width - len(self.before) - 20)
+
+    def _halves(self, db: float | None) -> int:
+        if db is None:
+            return 0
+        share = min(1.0, max(0.0, (db - SILENCE_DB) / -SILENCE_DB))
+        return round(share * self._bar() * 2)
+
+    def render(self) -> RenderResult:
+        cells = self._bar()
+        full, half = divmod(self.halves, 2)
+        bar = ("█" * full + "▌" * half)[:cells]
+        return Content.assemble(self.before, " ", (bar, LEAF), ("░" * (cells - len(bar)), QUIET), " ", (self.behind, SUN))
