@@ -29,7 +29,7 @@ from appliance.audio import recorder as rec
 from appliance.audio.microphone import Microphone as CaptureChild
 from appliance.audio.microphone import SourceSpec
 from appliance.audio.pcm import PcmFormat
-from appliance.clock import Clock, RealClock, from_rfc3339, stamp, wall_of
+from appliance.clock import Clock, RealClock, from_rfc3339, rfc3339, stamp, wall_of
 from appliance.config import Config, Places, agreement_texts, languages
 from appliance.copies.copying import Copies, CopyState
 from appliance.copies.sticks import StickCame, Sticks
@@ -115,9 +115,9 @@ from appliance.room.sounds import Loudspeaker
 from appliance.sealing import Seal, begun, end_frame, seal
 from appliance.sight import UNDER_WAY, RecordingInSight, Sight, snapshot
 from appliance.startup import Found, look_around, register_seal
-from appliance.store import Recording, Store, StoreError, entries_of
+from appliance.store import Kept, Recording, Store, StoreError, entries_of
 from appliance.store import Register as RegisterFile
-from appliance.words import REFUSALS, Trouble, day, speak
+from appliance.words import N_, REFUSALS, Trouble, day, speak
 
 LOOK_AT_DISK_SECONDS = 2.0
 MICROPHONE_PATIENCE_SECONDS = 5.0
@@ -177,6 +177,7 @@ class Service:
         self._microphone_known = asyncio.Event()
         self._source_failed: str | None = None
         self._lingering = False
+        self._being_registered: set[str] = set()
         self._publish_due = False
 
     # ── from start to end ──
@@ -466,10 +467,10 @@ class Service:
         """In the disk's thread. None for a recording without a frame: it is removed."""
         if not end_frame(entries_of(recording)):
             self._store.discard(recording)
-            self._register.add("removed", {"id": recording.id, "why": "without a frame"})
+            self._register.add("removed", {"id": recording.id, "why": "without a frame", **stamp(self._clock, self._now())})
             return None
         sealed = seal(self._disk, self._clock, recording)
-        register_seal(self._register, recording, sealed)
+        register_seal(self._register, self._clock, recording, sealed)
         return sealed
 
     def _not_sealed(self) -> None:
@@ -519,12 +520,12 @@ class Service:
     def _on_copies(self) -> None:
         """Copies that were verified are registered first, and only then told and counted."""
         self._sight.copies = self._copies.states
-        fresh = [
-            state for state in self._copies.states if state.state == "verified" and state.stick not in self._sight.registered
-        ]
         recording = self._recording
-        for state in fresh:
-            if recording is not None and self._meeting.state is not State.DECLINED:
+        for state in self._copies.states:
+            if state.state != "verified":
+                self._being_registered.discard(state.stick)
+            elif recording is not None and state.stick not in self._being_registered:
+                self._being_registered.add(state.stick)
                 self._task(self._register_copy(recording, state), "verified")
         self._count_copies()
 
@@ -692,9 +693,18 @@ class Service:
             sha256=kept.sha256,
             interrupted=kept.interrupted,
             copies=[CopyView(copy.stick, copy.folder, "verified", copy.bytes, copy.bytes) for copy in kept.copies],
-            goes_at=None,
+            goes_at=self._goes_at(kept),
             hold=False,
         )
+
+    def _goes_at(self, kept: Kept) -> str | None:
+        """When the appliance's own copy is due to be erased (RFC 3339); None while it is not sealed."""
+        days = self._config.retention
+        if kept.handed_over_at:
+            return rfc3339(from_rfc3339(kept.handed_over_at) + timedelta(days=days.keep_days))
+        if kept.sealed_at:
+            return rfc3339(from_rfc3339(kept.sealed_at) + timedelta(days=days.keep_days_without_handover))
+        return None
 
     # ── fingers (called by gpiozero's threads) ──
 
@@ -710,10 +720,11 @@ class Service:
         """The wording as it stands now, filled in."""
         texts = agreement_texts(self._places, language)
         organisation = self._config.organisation
+        say = speak(language)
         places = {
-            "date": day(self._latest_date(self._clock.wall().astimezone(self._zone)), speak(language)),
-            "contact": organisation.contact,
-            "organisation": organisation.name,
+            "date": day(self._latest_date(self._clock.wall().astimezone(self._zone)), say),
+            "contact": organisation.contact or say(N_("the professional at this table")),
+            "organisation": organisation.name or say(N_("the organisation")),
         }
         return Agreement(language, fill(texts.announcement, places), fill(texts.agreement, places))
 

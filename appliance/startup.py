@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from appliance.clock import Clock
+from appliance.clock import Clock, stamp
 from appliance.disk import Disk
 from appliance.journal import of_kind
 from appliance.meeting import State
@@ -44,11 +44,11 @@ def look_around(store: Store, register: Register, disk: Disk, clock: Clock) -> F
     if not newest.is_bagged:
         return Found(State.SEALING, newest, None, earlier)
     sealed = seal(disk, clock, newest)
-    register_seal(register, newest, sealed)
+    register_seal(register, clock, newest, sealed)
     return Found(State.COPYING, newest, sealed, earlier)
 
 
-def register_seal(register: Register, recording: Recording, sealed: Seal) -> None:
+def register_seal(register: Register, clock: Clock, recording: Recording, sealed: Seal) -> None:
     """Write into the register that a recording was sealed, unless it knows."""
     if register.of(recording.id).sha256 is None:
         register.add(
@@ -60,6 +60,7 @@ def register_seal(register: Register, recording: Recording, sealed: Seal) -> Non
                 "frames": sealed.frames,
                 "milliseconds": int(sealed.seconds * 1000),
                 "interrupted": sealed.interrupted,
+                **stamp(clock, clock.monotonic_ns()),
             },
         )
 
@@ -74,7 +75,7 @@ def earlier_parts(recording: Recording) -> tuple[str, ...]:
 def _seal_an_older_one(register: Register, disk: Disk, clock: Clock, recording: Recording) -> None:
     """One that cannot be sealed must not keep the room from its next meeting."""
     try:
-        register_seal(register, recording, seal(disk, clock, recording))
+        register_seal(register, clock, recording, seal(disk, clock, recording))
     except (OSError, StoreError):
         log.exception("%s could not be sealed; the next start tries again", recording.folder)
 
@@ -96,6 +97,6 @@ def _mend(store: Store, register: Register, disk: Disk, clock: Clock, recording:
         return False
     if not frames:
         store.discard(recording)
-        register.add("removed", {"id": recording.id, "why": "without a frame"})
+        register.add("removed", {"id": recording.id, "why": "without a frame", **stamp(clock, clock.monotonic_ns())})
         return False
     return True

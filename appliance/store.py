@@ -213,7 +213,13 @@ class Kept:
     copies: list[VerifiedCopy] = field(default_factory=list)
     received: set[Party] = field(default_factory=set)
     later: set[Party] = field(default_factory=set)
-    handed_over: bool = False
+    sealed_at: str | None = None
+    handed_over_at: str | None = None
+    """RFC 3339, by the wall clock as it was then."""
+
+    @property
+    def handed_over(self) -> bool:
+        return self.handed_over_at is not None
 
 
 class Register:
@@ -257,6 +263,7 @@ class Register:
             case {"event": "sealed", "id": str(which), "sha256": str(sha256), "milliseconds": int(ms), "interrupted": bool(cut)}:
                 kept = self.of(which)
                 kept.sha256, kept.seconds, kept.interrupted = sha256, ms / 1000, cut
+                kept.sealed_at = str(entry["wall"])
             case {"event": "verified", "id": str(which)}:
                 self.of(which).copies.append(
                     VerifiedCopy(str(entry["stick"]), str(entry["folder"]), str(entry["method"]), int(str(entry["bytes"])))
@@ -267,7 +274,7 @@ class Register:
             case {"event": "later", "id": str(which), "party": str(party)}:
                 self.of(which).later.add(Party(party))
             case {"event": "handed-over", "id": str(which)}:
-                self.of(which).handed_over = True
+                self.of(which).handed_over_at = str(entry["wall"])
             case {"event": "declined"}:
                 self.declined += 1
 

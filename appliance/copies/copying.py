@@ -309,30 +309,33 @@ class _Follower:
                 await self._task
 
     async def _work(self) -> None:
-        await self._run_child()
-        while self.is_in and self.state.says == "busy":
-            await asyncio.sleep(self._try_again)
+        try:
             await self._run_child()
+            while self.is_in and self.state.says == "busy":
+                await asyncio.sleep(self._try_again)
+                await self._run_child()
+        except (OSError, ValueError) as error:  # it could not be started, or does not speak as a mirror does
+            log.warning("the mirror of %s is given up: %s", self._stick.key, error)
+            self._kill()
+            self._became_silent()
 
     async def _run_child(self) -> None:
         process = await asyncio.create_subprocess_exec(
             *_dies_with_us(),
             *(sys.executable, "-P", "-m", "appliance.copies.mirror", *self._what.arguments),
-            *("--stick", str(self._stick.path), "--lock", str(self._lock)),
+            *("--stick", str(self._stick.path.absolute()), "--lock", str(self._lock)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=_environment(),
             start_new_session=True,  # a Ctrl-C at the terminal is for the service, which ends its children itself
         )
         self._process = process
-        self._tell({"do": "follow", "durable": self._durable})
-        if self._sealed:
-            self._tell(self._last_word())
+        self._tell(self._last_word() if self._sealed else {"do": "follow", "durable": self._durable})
         last_word = await self._listen(process)
         await process.wait()
-        if self.is_in and not last_word:
+        if not last_word:
             log.warning("the mirror of %s ended by itself with status %s", self._stick.key, process.returncode)
-            self._become(replace(self.state, state="failed", says="died", bytes_a_second=0))
+            self._became_silent()
 
     async def _listen(self, process: asyncio.subprocess.Process) -> bool:
         """Up to the end of what it says; whether it said how it came out. Then it is let go, so that the stick can be taken."""
@@ -360,6 +363,10 @@ class _Follower:
                 log.warning("the copy on %s failed: %s: %s", self._stick.key, code, detail)
                 half_way = code == "gone" and self.state.folder is not None
                 self._become(replace(self.state, state="unfinished" if half_way else "failed", says=code, bytes_a_second=0))
+
+    def _became_silent(self) -> None:
+        if self.is_in:
+            self._become(replace(self.state, state="failed", says="died", bytes_a_second=0))
 
     def _following(self, folder: str, total: int, verified: int, speed: int) -> CopyState:
         return CopyState(self._stick.key, self._stick.label, folder, "following", total, verified, speed)

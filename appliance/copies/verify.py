@@ -18,10 +18,13 @@ far off as the file's length or its header suggests. What fits from neither side
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
 import math
+import os
+import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -91,9 +94,23 @@ NO_SIGNATURE = Signature("missing", key=None, known=None)
 
 SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", ".ds_store", "desktop.ini"})
 SYSTEM_FOLDERS = frozenset({"system volume information", ".spotlight-v100", ".trashes", ".fseventsd"})
+_AS_WE_WRITE_IT = re.compile(rb"([0-9a-f]{64}  [^\r\n]+\n)+")
+"""Nothing but itself vouches for the tag manifest's bytes, and a library reads capitals and tabs as well."""
 _PIECE = 1 << 20
 _LARGEST_TEXT = 1 << 28
 """Bytes. The journal of 13 hours has some 10 MB; nothing larger than this is read into memory."""
+
+_VERDICTS: Mapping[State, str] = {
+    "intact": N_("The recording is intact."),
+    "changed": N_("This is not the recording as it was sealed."),
+    "unfinished": N_("This copy is not finished."),
+    "unknown": N_("Whether this is a recording of this device, and unchanged, cannot be said."),
+}
+_FORGIVEN = N_("Left there by a computer, and no part of the recording: {files}.")
+_NOT_SIGNED = N_("It bears no signature: it was not checked which device it comes from.")
+_EQUAL = N_("The two are equal.")
+_NOT_EQUAL = N_("The two are not equal.")
+_DIFFERS_FROM = N_("The two are not equal. The first difference in the sound is at {begin}.")
 
 _UNFINISHED = N_("This copy is not finished. What is in it can be played, but it is not the whole recording.")
 _NOT_OURS = N_("This is not a recording of this device.")
@@ -145,6 +162,21 @@ def compare(one: Path, other: Path, say: Say = in_english) -> Comparison:
         equal=sound_is_equal if only_sound else files_are_equal,
         first_difference_seconds=None if sound_is_equal else _first_difference(first.wav, second.wav),
     )
+
+
+def in_words(verdict: Verdict, say: Say = in_english) -> str:
+    """A verdict for a person, a sentence a line: what it is, whether the two are equal, what was found, what is forgiven."""
+    lines = [say(_VERDICTS[verdict.verdict])]
+    if isinstance(verdict, Comparison):
+        at = verdict.first_difference_seconds
+        different = say(_NOT_EQUAL) if at is None else say(_DIFFERS_FROM).format(begin=_clock(math.floor(at)))
+        lines.append(say(_EQUAL) if verdict.equal else different)
+    lines += [finding.says for finding in verdict.findings]
+    if verdict.forgiven:
+        lines.append(say(_FORGIVEN).format(files=", ".join(verdict.forgiven)))
+    if verdict.verdict == "intact" and verdict.signature.state == "missing":
+        lines.append(say(_NOT_SIGNED))
+    return "\n".join(lines)
 
 
 # ── what the journal tells
@@ -426,6 +458,8 @@ def _judge_files(case: _Case, bag: bagit.Bag) -> None:
     outside = {TAG_MANIFEST, *SIGNATURES}
     for name in sorted(set(bag.entries) - set(case.files)):
         case.find("missing", name, _MISSING)
+    if TAG_MANIFEST in case.files and not _AS_WE_WRITE_IT.fullmatch((case.top / TAG_MANIFEST).read_bytes()):
+        case.find("changed", TAG_MANIFEST, _FILE)
     for name in case.files:
         if name not in bag.entries and name not in outside:
             case.find("added", name, _ADDED)
@@ -532,7 +566,7 @@ def _judge_agreement(case: _Case, told: _Told) -> None:
 
 @dataclass
 class _Heard:
-    """What is in the WAV. at: where its audio starts; data_bytes: by its header, 0 if that is no header; fits[n]: stretch n is there."""
+    """What is in the WAV. at: where its audio starts; data_bytes: by its header, or 0; fits[n]: stretch n lies where it must."""
 
     at: int
     size: int
@@ -575,26 +609,33 @@ def _locate(wav: io.FileIO, told: _Told) -> _Heard:
 
 def _hear(wav: io.FileIO, told: _Told, heard: _Heard) -> None:
     whole = hashlib.sha256()
-    position = wav.seek(0)
     a_frame = told.format.frame_bytes if told.format else 0
+    position, is_whole = 0, True
     for number, stretch in enumerate(told.stretches if a_frame else ()):
         begin, end = heard.at + stretch.begin * a_frame, heard.at + stretch.end * a_frame
-        for piece in _pieces(wav, begin - position):
-            whole.update(piece)
-        digest, length = hashlib.sha256(), 0
-        try:
-            for piece in _pieces(wav, end - begin):
-                whole.update(piece)
-                digest.update(piece)
-                length += len(piece)
-        except OSError:  # what is unreadable is told with its place, by _judge_sound
+        digest = hashlib.sha256()
+        before, length = _feed(wav, position, begin, whole), _feed(wav, begin, end, whole, digest)
+        if length is None:
             heard.unreadable.add(number)
-            wav.seek(min(end, heard.size))
         heard.fits.append(length == end - begin and digest.hexdigest() == stretch.sha256)
+        is_whole = is_whole and before is not None and length is not None
         position = end
-    for piece in _pieces(wav, heard.size):
-        whole.update(piece)
-    heard.sha256 = None if heard.unreadable else whole.hexdigest()
+    behind = _feed(wav, position, heard.size, whole)
+    heard.sha256 = whole.hexdigest() if is_whole and behind is not None else None
+
+
+def _feed(file: io.FileIO, begin: int, end: int, *digests: hashlib._Hash) -> int | None:
+    """Digest what lies from `begin` to `end`, or to the file's end: how many bytes; None if the medium does not give them."""
+    length = 0
+    try:
+        file.seek(begin)
+        for piece in _pieces(file, end - begin):
+            length += len(piece)
+            for digest in digests:
+                digest.update(piece)
+    except OSError:
+        return None
+    return length
 
 
 def _pieces(file: io.FileIO, count: int) -> Iterator[bytes]:
@@ -609,13 +650,8 @@ def _fits(wav: io.FileIO, stretch: _Stretch | None, at: int, audio: PcmFormat | 
     if stretch is None or audio is None or at + stretch.begin * audio.frame_bytes < 0:
         return False
     digest = hashlib.sha256()
-    try:
-        wav.seek(at + stretch.begin * audio.frame_bytes)
-        for piece in _pieces(wav, stretch.frames * audio.frame_bytes):
-            digest.update(piece)
-    except OSError:
-        return False
-    return digest.hexdigest() == stretch.sha256
+    length = _feed(wav, at + stretch.begin * audio.frame_bytes, at + stretch.end * audio.frame_bytes, digest)
+    return length is not None and digest.hexdigest() == stretch.sha256
 
 
 def _judge_sound(case: _Case, told: _Told, heard: _Heard, manifest: str | None) -> None:
@@ -628,7 +664,9 @@ def _judge_sound(case: _Case, told: _Told, heard: _Heard, manifest: str | None) 
         within = [stretch for stretch in told.stretches if told.format and _end_byte(heard, stretch, told.format) <= heard.size]
         told.stretches, heard.fits = within, heard.fits[: len(within)]
     before = len(case.findings)
-    if told.format and not all(heard.fits):
+    if heard.sha256 is None and all(heard.fits):
+        case.find("unreadable", case.wav_name, _UNREADABLE, why=os.strerror(errno.EIO))
+    elif told.format and not all(heard.fits):
         _judge_stretches(case, told, heard, told.format)
     elif not told.format and not (fits_manifest and fits_seal):
         case.find("changed", case.wav_name, _FILE)

@@ -134,8 +134,8 @@ async def test_a_stick_may_come_at_any_time(table: Table, recording: GrowingReco
     await table.until(lambda: table.of(sticks[0]).verified_bytes > MB - BLOCK)
     recording.seal()
     table.copies.seal()
-    await table.until_state(sticks[0], "verified")
-    assert table.copies.settled
+    await table.until(lambda: table.copies.settled)
+    assert table.of(sticks[0]).state == "verified"
     table.copies.came(sticks[1])
     assert not table.copies.settled
     await table.until_state(sticks[1], "verified")
@@ -192,6 +192,29 @@ async def test_a_verified_copy_stays_verified_when_it_is_taken_home(
     assert table.copies.states == (verified,)
     table.copies.came(sticks[0])
     assert table.copies.states == (verified,)
+
+
+async def test_a_service_that_starts_again_finds_the_finished_copies(
+    table: Table, sealed: Path, sticks: tuple[Stick, Stick]
+) -> None:
+    table.copies.came(sticks[0])
+    for _ in range(2):
+        table.copies.start(sealed)
+        table.copies.follow(300_000)
+        table.copies.seal()
+        assert (await table.until_state(sticks[0], "verified", "failed")).state == "verified"
+        await table.copies.stop()
+    assert all(path.name == NAME for path in sticks[0].path.iterdir())
+
+
+async def test_a_mirror_that_cannot_be_started_is_a_failure_too(
+    table: Table, sealed: Path, sticks: tuple[Stick, Stick], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setenv("PATH", "")
+    table.copies.came(sticks[0])
+    table.copies.start(sealed)
+    assert (await table.until_state(sticks[0], "failed")).says == "died"
 
 
 async def test_the_stick_is_let_go_as_soon_as_it_is_verified(table: Table, sealed: Path, sticks: tuple[Stick, Stick]) -> None:

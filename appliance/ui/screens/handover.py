@@ -56,7 +56,8 @@ class Handover(RoomScreen):
             )
         else:
             step = say("{party}, you get your copy later. Press the button.").format(party=name)
-        return f"{step} {say('Or go on with part 2.')}" if interrupted(now) else step
+        go_on = say("Or go on with part 2.") if interrupted(now) else ""
+        return f"{step} {go_on}".strip()
 
     def ways(self, now: Snapshot, say: Say) -> Sequence[Way]:
         open_parties = [party for party in PARTIES if party not in now.received]

@@ -41,7 +41,7 @@ class StickLine(Words):
             return
         lines = [copy.label or copy.stick, f"{PICTURES.get(state, '►')} {_state(state, say)}"]
         if progress and state == "following" and copy.bytes:
-            lines[1] = f"► {_done(copy)} {say('checked')}"
+            lines[1] = say("{percent}% checked").format(percent=copy.verified_bytes * 100 // copy.bytes)
             lines.append(self._bar(copy))
         self.show("\n".join(lines))
 
@@ -87,10 +87,6 @@ def _state(state: str, say: Say) -> str:
         "unfinished": say("not complete"),
         "failed": say("did not work"),
     }.get(state, state)
-
-
-def _done(copy: CopyView) -> str:
-    return f"{copy.verified_bytes * 100 // copy.bytes}%"
 
 
 def signs(sha256: str, columns: int) -> str:
