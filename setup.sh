@@ -60,6 +60,7 @@ debian() {
     say "  ${wanted%%:*} ($(printf %s "${wanted#*:}" | tr _ ' '))"
   done
   packages=$(names $lacking)
+  as_root true || return 1
   say "Installing them: apt-get install $packages"
   # A fresh system has no list of packages yet, and an old list names versions that are gone.
   # shellcheck disable=SC2086
@@ -126,7 +127,7 @@ demo() {
 tests() {
   # shellcheck disable=SC2086
   debian $test_packages || {
-    say "The tests need these packages, and they could not be installed. As root: apt-get install $(names $test_packages)"
+    say "The tests need these packages, and they could not be installed. As root: apt-get install $(names $(missing $test_packages))"
     exit 1
   }
   python_setup '.[test]'

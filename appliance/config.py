@@ -70,7 +70,7 @@ class Audio(Section, frozen=True):
     rate: Literal[8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 176400, 192000] = 48000
     bits: Literal[16, 24] = 16
     channels: Literal[1, 2] = 1
-    latency_seconds: Annotated[float, Meta(ge=0.02, le=5)] = 0.2
+    latency_seconds: Annotated[float, Meta(ge=0.02, le=5)] = 0.4
     sync_seconds: Annotated[float, Meta(ge=0.2, le=10)] = 1.0
 
 

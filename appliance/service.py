@@ -494,6 +494,7 @@ class Service:
                 if hello is not None:
                     self._heard_format = hello.format
                     self._source_failed = None
+                    self._microphone.heard()
                 self._microphone_known.set()
                 self.happen(MicrophoneIs(Microphone.LOST if hello is None else Microphone.HEARD))
                 if hello is None:

@@ -30,6 +30,8 @@ class Flags(IntFlag):
     NONE = 0
     OVERFLOW = 1
     """PortAudio says that it dropped frames before this block: how many, only the clock can tell."""
+    DEFICIT = 8
+    """Fewer frames came than the clock says were captured: they are missing before this block."""
     END = 2
     """The source has ended; no frames in this block."""
     HALTED = 4

@@ -64,7 +64,7 @@ class Child:
     def _keep(self, heard: Heard) -> None:
         """Cut what was heard into slots. A live source's block that finds no room is dropped, and missed by its number."""
         audio_format = self._source.format
-        flags = Flags.OVERFLOW if heard.overflowed else Flags.NONE
+        flags = Flags.OVERFLOW if heard.overflowed else Flags.DEFICIT if heard.jumped else Flags.NONE
         pcm = memoryview(heard.pcm)
         total = audio_format.frames(len(pcm))
         for begin in range(0, total, self._slot_frames):

@@ -21,6 +21,8 @@ from appliance.audio.pcm import PcmFormat
 from appliance.audio.recorder import PIPE_BYTES, Recorder
 
 AGAIN_AFTER_SECONDS = 1.0
+DEAF_AFTER_SECONDS = 5.0
+"""A child from which nothing was heard for so long after it began is ended, too."""
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,11 @@ class Microphone:
         self._failed = failed
         self._task: asyncio.Task[None] | None = None
         self._child: asyncio.subprocess.Process | None = None
+        self._heard = False
+
+    def heard(self) -> None:
+        """Blocks arrive from the child that runs now."""
+        self._heard = True
 
     def open(self) -> None:
         """Begin to hear, and go on until `close`; opening an open one changes nothing."""
@@ -95,14 +102,21 @@ class Microphone:
         finally:
             os.close(child_in)
             os.close(child_out)
+        self._heard = False
         self._recorder.listen(ours_out, ours_in)
+        deaf = asyncio.get_running_loop().call_later(DEAF_AFTER_SECONDS, self._end_if_deaf, child)
         says = "The microphone's program ended."
         if child.stderr is not None:
             async for line in child.stderr:
                 says = line.decode(errors="replace").strip() or says
                 log.info("capture: %s", says)
         await child.wait()
+        deaf.cancel()
         return says
+
+    def _end_if_deaf(self, child: asyncio.subprocess.Process) -> None:
+        if child is self._child and not self._heard:
+            self.restart()
 
 
 def dies_with_us() -> tuple[str, ...]:

@@ -379,14 +379,20 @@ class Recorder(threading.Thread):
         exact = 0 if self._next_frame is None else first - self._next_frame
         if exact > 0:
             self._fill(exact, 0, "overrun")
-        by_clock = self._next_frame is None or bool(block.flags & Flags.OVERFLOW)
-        if not by_clock or self._expected_ns is None:
+        why = self._why_by_clock(block)
+        if why is None or self._expected_ns is None:
             return
         missing_ns = begin_ns - self._expected_ns - _ns(exact, audio_format)
-        overflowed = bool(block.flags & Flags.OVERFLOW) and self._next_frame is not None
-        if missing_ns >= SMALLEST_GAP_NS or (overflowed and missing_ns > 0):
-            frames = missing_ns * audio_format.rate // 1_000_000_000
-            self._fill(frames, CLOCK_UNCERTAINTY_NS, "overflow" if overflowed else self._why_missing)
+        if missing_ns >= SMALLEST_GAP_NS or (why == "overflow" and missing_ns > 0):
+            self._fill(missing_ns * audio_format.rate // 1_000_000_000, CLOCK_UNCERTAINTY_NS, why)
+
+    def _why_by_clock(self, block: Block) -> str | None:
+        """Why frames may be missing that no number tells of; None when the block follows the last one for sure."""
+        if self._next_frame is None:
+            return self._why_missing
+        if block.flags & Flags.OVERFLOW:
+            return "overflow"
+        return "deficit" if block.flags & Flags.DEFICIT else None
 
     def _fill_up_to(self, at: int) -> None:
         """The recording ends, or pauses, while nothing is heard: what is missing up to then."""

@@ -30,11 +30,15 @@ class SourceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """`pcm`: whole frames. `captured_ns`: monotonic time of the first. `overflowed`: frames were lost before it."""
+    """`pcm`: whole frames. `captured_ns`: monotonic time of the first.
+
+    Frames are missing before it when the driver says so (`overflowed`), or when the clock does (`jumped`).
+    """
 
     pcm: bytes | memoryview
     captured_ns: int
     overflowed: bool = False
+    jumped: bool = False
 
 
 class Source(Protocol):
@@ -90,7 +94,7 @@ class PortAudioSource:
             self._stream.start()
         except (sounddevice.PortAudioError, ValueError) as error:
             raise SourceError(f"The microphone {device or '(default)'} does not open: {error}.") from error
-        self._clock = CaptureClock(audio_format.rate)
+        self._clock = CaptureClock(audio_format.rate, max(latency, float(self._stream.latency)))
         self._most = audio_format.rate * 2 // 5
 
     def read(self) -> Heard | None:
@@ -104,7 +108,8 @@ class PortAudioSource:
             raise SourceError(f"The microphone went away: {error}.") from error
         if overflowed:
             self._clock.lost_count()
-        return Heard(bytes(content), self._clock.captured(now, ready, left), bool(overflowed))
+        captured = self._clock.captured(now, ready, left)
+        return Heard(bytes(content), captured.at_ns, bool(overflowed), captured.jumped)
 
     def close(self) -> None:
         with contextlib.suppress(self._error):

@@ -42,5 +42,6 @@ class Agreement(RoomScreen):
         self.query_one("#agreement", Words).show(now.agreement)
         asked = self.query_one("#asked", Large)
         asked.show(name_of(now.asked, say) if now.asked is not None else "")
-        asked.display = now.asked is not None and self.has_class("-wide") and not self.has_class("-low")
+        # What is agreed on must be read whole; the name is also in the box and in the next step.
+        asked.display = now.asked is not None and self.has_class("-wide") and not self.has_class("-low") and not self.there_is_more
         self.query_one(Confirmations).show(confirmation_stands(now, say))

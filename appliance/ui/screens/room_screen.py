@@ -162,7 +162,9 @@ class RoomScreen(Screen[None]):
         return self._more
 
     def _show_whether_there_is_more(self) -> None:
-        self.query_one(Keys).show(self.ways(self.now, self.say))
+        if self.there_is_more:
+            self.query_one(Keys).show(self.ways(self.now, self.say))
+            self.show_middle(self.now, self.say)
 
     def took(self, does: Does) -> bool:
         """What concerns only what is on the screen is done here; True if it was."""

@@ -34,8 +34,8 @@ class Level(Widget):
             self.behind = say("too loud") if loud else ""
 
     def _bar(self) -> int:
-        """Cells that the bar may take: what the longest words beside it leave."""
-        return max(8, self.size.width - len(self.before) - 20)
+        """Cells that the bar may take: what the words beside it leave."""
+        return max(8, self.size.width - len(self.before) - 18)
 
     def _halves(self, db: float | None) -> int:
         if db is None:
