@@ -111,7 +111,7 @@ from appliance.protocol import (
 from appliance.room.button import Button, Contact, PinButton
 from appliance.room.light import Lamp, PinLamp, SimulatedLamp
 from appliance.room.pins import open_pins
-from appliance.room.sounds import Loudspeaker
+from appliance.room.sounds import Loudspeaker, has_sound_card
 from appliance.sealing import Seal, begun, end_frame, seal
 from appliance.sight import UNDER_WAY, RecordingInSight, Sight, snapshot
 from appliance.startup import Found, look_around, register_seal
@@ -237,8 +237,10 @@ class Service:
         self._small_things.shutdown()
 
     def _loudspeaker_device(self) -> str | None:
+        """None for silence: switched off, a simulated room, or a machine without a sound card and none named."""
+        sound = self._config.sound
         real = self._source.spec.partition(":")[0] == "device"
-        return self._config.sound.device if real and self._config.sound.tones else None
+        return sound.device if real and sound.tones and (sound.device or has_sound_card()) else None
 
     def _open_pins(self) -> tuple[Lamp, list[Button]]:
         factory = open_pins(self._config.pins.factory)

@@ -19,6 +19,7 @@ from babel.messages.pofile import read_po
 
 from appliance.meeting import Refusal
 from appliance.words import DOMAIN, LOCALE, REFUSALS, Trouble, languages
+from tests.ui.translations import compile_translations
 
 ROOT = Path(__file__).parent.parent
 KEYWORDS = {"_", "N_", "gettext", "say"}
@@ -71,7 +72,12 @@ def complaints(catalog: Catalog, texts: dict[str, set[str]]) -> list[str]:
         *(f"missing: {text!r} ({', '.join(sorted(modules))})" for text, modules in texts.items() if catalog.get(text) is None),
         *(f"nobody says it any more: {message.id!r}" for message in catalog if message.id and message.id not in texts),
         *(f"obsolete: {text!r}" for text in catalog.obsolete),
-        *(complaint for message in catalog if message.id for complaint in _complaints_of(message.id, message.string, fuzzy=message.fuzzy)),
+        *(
+            complaint
+            for message in catalog
+            if message.id
+            for complaint in _complaints_of(message.id, message.string, fuzzy=message.fuzzy)
+        ),
     ]
 
 
@@ -90,6 +96,7 @@ def test_every_text_is_said_in_every_language(po: Path) -> None:
 
 
 def test_dutch_and_english_are_there_and_dutch_comes_first() -> None:
+    compile_translations()
     assert "nl" in {po.parts[-3] for po in translations()}
     assert languages()[0] == "nl"
     assert "en" in languages()
@@ -191,6 +198,8 @@ def test_rule_t2_finds_the_words_that_are_left_out(planted: str) -> None:
     assert left_out_words(planted) != []
 
 
-@pytest.mark.parametrize("fine", ["file permission decides who may", "we avoid the word 'toestemming'", "Wij spreken dit samen af."])
+@pytest.mark.parametrize(
+    "fine", ["file permission decides who may", "we avoid the word 'toestemming'", "Wij spreken dit samen af."]
+)
 def test_rule_t2_leaves_an_operating_system_and_the_rule_itself_their_words(fine: str) -> None:
     assert left_out_words(fine) == []

@@ -13,6 +13,7 @@ import logging
 import math
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from appliance.audio.microphone import dies_with_us
 from appliance.meeting import Tone
@@ -36,6 +37,11 @@ MELODIES: dict[Tone, tuple[float, ...]] = {
 }
 
 log = logging.getLogger(__name__)
+
+
+def has_sound_card() -> bool:
+    """Whether the kernel has one. A sound server's null device is not a loudspeaker: it would play into the microphone."""
+    return any(Path("/dev/snd").glob("pcm*p"))
 
 
 class Loudspeaker:

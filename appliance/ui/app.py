@@ -268,14 +268,14 @@ class RoomApp(App[None]):
         elif done or isinstance(request, MarkRequest):
             self._notice(done or self.say("This moment is marked."))
 
-    def _notice(self, words: str, seconds: float = NOTICE_S) -> None:
+    def _notice(self, words: str, seconds: float | None = None) -> None:
         if self._notice_ends is not None:
             self._notice_ends.stop()
             self._notice_ends = None
         if isinstance(self.screen, RoomScreen):
             self.screen.notice(words)
         if words:
-            self._notice_ends = self.set_timer(seconds, lambda: self._notice(""))
+            self._notice_ends = self.set_timer(NOTICE_S if seconds is None else seconds, lambda: self._notice(""))
 
     # ── a fault of the screen's own is for the log, never for the table
 

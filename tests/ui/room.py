@@ -166,6 +166,11 @@ class Room:
         for writer in list(self._watchers):
             self._tell(writer, self._current())
 
+    def stamped(self, now: Snapshot) -> int:
+        """The time that a snapshot shown from now on bears at least."""
+        self.now = now
+        return time.monotonic_ns() // 1_000_000
+
     def _current(self) -> Snapshot:
         return msgspec.structs.replace(self.now, at=time.monotonic_ns() // 1_000_000)
 

@@ -41,8 +41,8 @@ class Confirmation(Words):
         self.set_class(stand.done, "-done")
         self.set_class(stand.asked and not stand.done, "-asked")
         name = f"► {stand.name}" if stand.asked and not stand.done else stand.name
-        key = f"{stand.way.shown}: " if stand.way is not None and stand.way.shown else ""
-        self.show(f"{name}\n{'● ' if stand.done else key}{stand.says}")
+        key = f" [{stand.way.shown}]" if stand.way is not None else ""
+        self.show(f"{name}\n{'● ' if stand.done else ''}{stand.says}{key}")
 
     def on_click(self) -> None:
         if self.stand is not None and self.stand.way is not None:

@@ -1,0 +1,160 @@
+"""Every screen, in every size and language: what is happening and what to do next can always be read."""
+
+from __future__ import annotations
+
+import pytest
+from textual.pilot import Pilot
+
+from appliance.protocol import Snapshot
+from appliance.ui.app import RoomApp
+from appliance.ui.screens.declined import Note
+from appliance.ui.widgets.confirmation import Confirmation, Confirmations
+from appliance.ui.widgets.keys import Key
+from appliance.ui.widgets.words import Large, Words
+from appliance.words import REFUSALS, speak
+from tests.ui.looking import CONSOLE, cut_off, reads, rows, shown, words
+from tests.ui.room import Room, every_screen, snapshot, until
+
+SIZES = [(100, 30), (80, 24), (50, 15), (240, 67)]
+LANGUAGES = ["nl", "en"]
+everywhere = pytest.mark.parametrize("language", LANGUAGES)
+in_every_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+
+
+async def show(room: Room, screen: RoomApp, pilot: Pilot[None], now: Snapshot) -> None:
+    """Until `now` is what the screen shows, and has its place."""
+    marked = room.stamped(now)
+    await room.show(now)
+    await until(lambda: screen.newest is not None and screen.newest.at >= marked, pilot.pause)
+    await pilot.pause()
+    await pilot.pause()
+
+
+def lines(screen: RoomApp) -> dict[str, str]:
+    return {line: words(shown(screen).query_one(f"#{line}", Words).words) for line in ("headline", "happening", "next")}
+
+
+@everywhere
+@in_every_size
+async def test_every_screen_says_what_is_happening_and_what_to_do_next(
+    room: Room, screen: RoomApp, size: tuple[int, int], language: str
+) -> None:
+    async with screen.run_test(size=size) as pilot:
+        for name, now in every_screen(language):
+            await show(room, screen, pilot, now)
+            seen = reads(screen)
+            for line, text in lines(screen).items():
+                assert len(text) > 3, (name, line)
+                assert text in seen, (name, line, rows(screen))
+            for key in shown(screen).query(Key):
+                if key.way is not None:
+                    assert f"{key.way.shown} {key.way.label}" in seen, (name, rows(screen))
+            assert cut_off(screen) == [], (name, rows(screen))
+            assert set("".join(rows(screen))) <= CONSOLE, name
+
+
+@everywhere
+@in_every_size
+async def test_trouble_and_a_notice_never_push_a_line_off_the_screen(
+    room: Room, screen: RoomApp, size: tuple[int, int], language: str
+) -> None:
+    longest = max((speak(language)(refusal) for refusal in REFUSALS.values()), key=len)
+    async with screen.run_test(size=size) as pilot:
+        for name, now in every_screen(language):
+            await show(room, screen, pilot, now)
+            shown(screen).notice(longest)
+            await pilot.pause()
+            seen = reads(screen)
+            assert words(longest) in seen, (name, rows(screen))
+            for text in [*lines(screen).values(), *now.trouble[:1]]:
+                assert text in seen, (name, text, rows(screen))
+            for key in shown(screen).query(Key):
+                assert key.way is None or f"{key.way.shown} {key.way.label}" in seen, (name, rows(screen))
+            shown(screen).notice("")
+
+
+@everywhere
+@in_every_size
+async def test_both_parties_boxes_are_equal_in_size(room: Room, screen: RoomApp, size: tuple[int, int], language: str) -> None:
+    looked_at = 0
+    async with screen.run_test(size=size) as pilot:
+        for name, now in every_screen(language):
+            await show(room, screen, pilot, now)
+            for boxes in shown(screen).query(Confirmations):
+                sizes = [box.outer_size for box in boxes.query(Confirmation) if box.display and box.words]
+                assert max(size.width for size in sizes) - min(size.width for size in sizes) <= 1, name
+                assert len({size.height for size in sizes}) == 1, name
+                looked_at += 1
+    assert looked_at > 5
+
+
+@everywhere
+async def test_the_name_of_who_is_asked_is_large_and_the_agreement_can_be_read_whole(
+    room: Room, screen: RoomApp, language: str
+) -> None:
+    async with screen.run_test(size=(100, 30)) as pilot:
+        await show(room, screen, pilot, dict(every_screen(language))["03-agreement"])
+        large = shown(screen).query_one("#asked", Large)
+        assert large.display
+        assert large.size.height >= 5
+        assert words(shown(screen).now.agreement) in reads(screen)
+
+
+async def test_the_elapsed_time_is_the_largest_thing_while_it_records(room: Room, screen: RoomApp) -> None:
+    async with screen.run_test(size=(100, 30)) as pilot:
+        await show(room, screen, pilot, dict(every_screen("nl"))["09-recording"])
+        assert sum(row.count("█") for row in rows(screen)) > 100
+        assert "00:12:34" not in reads(screen)
+        await pilot.resize_terminal(40, 12)
+        await pilot.pause()
+        await pilot.pause()
+        assert "00:12:34" in reads(screen)
+
+
+async def test_resizing_while_recording_cuts_nothing_off(room: Room, screen: RoomApp) -> None:
+    async with screen.run_test(size=(100, 30)) as pilot:
+        await show(room, screen, pilot, dict(every_screen("nl"))["09-recording"])
+        for size in [(50, 15), (240, 67), (80, 24)]:
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            await pilot.pause()
+            assert cut_off(screen) == []
+            assert all(text in reads(screen) for text in lines(screen).values())
+
+
+async def test_the_headline_says_recording_only_while_samples_are_being_stored(room: Room, screen: RoomApp) -> None:
+    async with screen.run_test(size=(80, 24)) as pilot:
+        screens = dict(every_screen("nl"))
+        for name, now in screens.items():
+            await show(room, screen, pilot, now)
+            assert ("Wij nemen dit gesprek op" in lines(screen)["headline"]) is now.storing, name
+
+
+async def test_a_long_announcement_can_be_read_to_its_end(room: Room, screen: RoomApp) -> None:
+    async with screen.run_test(size=(50, 15)) as pilot:
+        await show(room, screen, pilot, snapshot("announcing", asked="professional"))
+        assert "030 123 45 67" not in reads(screen)
+        assert "↑↓ Lees verder" in reads(screen)
+        for _ in range(8):
+            await pilot.press("pagedown")
+        await until(lambda: "030 123 45 67" in reads(screen), pilot.pause)
+        await pilot.press("pageup", "up")
+
+
+async def test_a_text_that_fits_does_not_ask_to_be_read_on(room: Room, screen: RoomApp) -> None:
+    async with screen.run_test(size=(100, 30)) as pilot:
+        await show(room, screen, pilot, snapshot("announcing", asked="professional"))
+        assert "Lees verder" not in reads(screen)
+        assert "030 123 45 67" in reads(screen)
+
+
+@in_every_size
+async def test_while_a_note_is_written_everything_can_be_read(room: Room, screen: RoomApp, size: tuple[int, int]) -> None:
+    async with screen.run_test(size=size) as pilot:
+        await show(room, screen, pilot, snapshot("declined"))
+        await pilot.press("2")
+        await until(lambda: shown(screen).query_one(Note).has_focus, pilot.pause)
+        await pilot.press(*"mei")
+        await pilot.pause()
+        assert all(text in reads(screen) for text in [*lines(screen).values(), "mei", "Enter Bewaren", "► 2"])
+        assert cut_off(screen) == []
