@@ -224,22 +224,26 @@ def watch(root: Path | None, as_json: bool) -> None:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--key", "fingerprint", help="The fingerprint of the appliance's key, as on its card.")
 @everywhere
-def verify(paths: tuple[Path, ...], fingerprint: str | None, root: Path | None, as_json: bool) -> None:  # noqa: ARG001
+def verify(paths: tuple[Path, ...], fingerprint: str | None, root: Path | None, as_json: bool) -> None:
     """Check a copy, a WAV alone, or two copies against each other.
 
     \b
     Example:  meeting-recorder verify "/media/stick/2026-11-23 14.00 gesprek k7qm"
               meeting-recorder verify COPY-ONE COPY-TWO --json
     """
+    from appliance.config import load, places
     from appliance.copies import verify as checking
+    from appliance.words import speak
 
     if len(paths) > 2:
         raise click.UsageError("Give one copy to check, or two to compare.")
-    if missing := [path for path in paths if not path.exists()]:
-        _leave(ASKED_WRONGLY, f"{missing[0]} is not there.")
-    verdict = checking.compare(*paths) if len(paths) == 2 else checking.verify(paths[0])
-    click.echo(msgspec.json.encode(verdict).decode() if as_json else checking.in_words(verdict))
-    equal = getattr(verdict, "equal", True)
+    say = speak(load(places(root).config).organisation.language)
+    try:
+        verdict = checking.compare(paths[0], paths[1], say) if len(paths) == 2 else checking.verify(paths[0], say)
+    except checking.NothingThereError as error:
+        _leave(ASKED_WRONGLY, str(error))
+    click.echo(msgspec.json.encode(verdict).decode() if as_json else checking.in_words(verdict, say))
+    equal = verdict.equal if isinstance(verdict, checking.Comparison) else True
     sys.exit(DONE if verdict.verdict == "intact" and equal else NOT_DONE)
 
 

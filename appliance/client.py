@@ -25,7 +25,8 @@ def ask(socket_path: Path, request: Request, patience: float = PATIENCE_S) -> Re
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(patience)
-            connection.connect(str(socket_path))
+            with protocol.address(socket_path) as address:
+                connection.connect(address)
             connection.sendall(protocol.line(request))
             with connection.makefile("rb") as answers:
                 answer = answers.readline()
@@ -46,7 +47,8 @@ async def send(socket_path: Path, request: Request) -> Reply:
 async def watch(socket_path: Path) -> AsyncIterator[Snapshot]:
     """Every snapshot from now on. Raises NoService at once when there is no service, and when the service goes away."""
     try:
-        reader, writer = await asyncio.open_unix_connection(socket_path, limit=8 * protocol.LONGEST_MESSAGE)
+        with protocol.address(socket_path) as address:
+            reader, writer = await asyncio.open_unix_connection(address, limit=8 * protocol.LONGEST_MESSAGE)
     except OSError as error:
         raise NoService(f"The recorder's service does not answer at {socket_path}. Is it running?") from error
     try:

@@ -118,7 +118,8 @@ class Doors:
             # made under another name, so that nobody reaches it before its group and mode are right
             beside = path.with_name(path.name + ".new")
             beside.unlink(missing_ok=True)
-            self._servers.append(await asyncio.start_unix_server(visit, beside, limit=protocol.LONGEST_MESSAGE))
+            with protocol.address(beside) as address:
+                self._servers.append(await asyncio.start_unix_server(visit, address, limit=protocol.LONGEST_MESSAGE))
             if group:
                 shutil.chown(beside, group=group)
             beside.chmod(MODE)

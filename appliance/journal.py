@@ -108,7 +108,7 @@ def _read(line: bytes, chain: Chain) -> Entry | str:
         return "the line is not complete"
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for thousands of brackets, which nobody honest writes
         return "the line is not JSON"
     if not isinstance(entry, dict) or not isinstance(entry.get("event"), str):
         return "the line is not a journal entry"

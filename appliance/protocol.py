@@ -11,6 +11,10 @@ fields are a contract: fields may be added, none is renamed.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
@@ -231,6 +235,16 @@ Reply: TypeAlias = Snapshot | Refused | Mistaken | Recordings
 room_requests: msgspec.json.Decoder[RoomRequest] = msgspec.json.Decoder(RoomRequest)
 admin_requests: msgspec.json.Decoder[AdminRequest] = msgspec.json.Decoder(AdminRequest)
 replies: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
+
+
+@contextmanager
+def address(path: Path) -> Iterator[str]:
+    """What to bind or connect to for a socket at `path`: the kernel takes 107 bytes, and folders may be deeper than that."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def line(message: Request | Reply) -> bytes:

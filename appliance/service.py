@@ -121,6 +121,7 @@ from appliance.words import N_, REFUSALS, Trouble, day, speak
 
 LOOK_AT_DISK_SECONDS = 2.0
 MICROPHONE_PATIENCE_SECONDS = 5.0
+STICKS_SEEN_WITHIN_SECONDS = 3.0
 LAST_SECONDS = 5 * 60
 RESERVE_BYTES = 32 * 1024 * 1024
 """What the seal, the journal and the bag may need beside the audio, and then some."""
@@ -174,8 +175,10 @@ class Service:
         self._beginning: asyncio.Task[object] | None = None
         self._lines: list[tuple[str, dict[str, Value]]] = []
         self._not_sealing = asyncio.Event()
+        self._both_sticks_seen = asyncio.Event()
         self._microphone_known = asyncio.Event()
         self._source_failed: str | None = None
+        self._ended = False
         self._lingering = False
         self._being_registered: set[str] = set()
         self._publish_due = False
@@ -185,6 +188,7 @@ class Service:
     async def run(self) -> None:
         """Raises DoorError, ConfigError, StoreError or OSError, with a sentence, when the service cannot begin."""
         self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stopped.set)
         self._places.recordings.mkdir(parents=True, exist_ok=True)
@@ -226,14 +230,15 @@ class Service:
             await self._settle(self.happen(Stop(StoppedBy.SYSTEM, self._now())))
         await self._not_sealing.wait()
         await self._doors.close()
-        self._loudspeaker.close()
-        self._microphone.close()
-        await self._copies.stop()
-        await asyncio.to_thread(self._recorder.end)
-        self._lamp.close()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._loudspeaker.close()
+        self._microphone.close()
+        self._ended = True
+        await self._copies.stop()
+        await asyncio.to_thread(self._recorder.end)
+        self._lamp.close()
         self._small_things.shutdown()
 
     def _loudspeaker_device(self) -> str | None:
@@ -294,8 +299,17 @@ class Service:
             self._not_sealing.clear()
             self._task(self._seal(recording), "seal")
         else:
-            self._copies.seal()
+            self._task(self._copy_when_sticks_were_seen(), "copies")
         log.info("going on with %s at %s", recording.folder.name, waiting.state)
+
+    async def _copy_when_sticks_were_seen(self) -> None:
+        """After a start the sticks are told one after the other; 'no stick' is true only when they had time to be."""
+        try:
+            async with asyncio.timeout(max(0, self._began + STICKS_SEEN_WITHIN_SECONDS - self._loop.time())):
+                await self._both_sticks_seen.wait()
+        except TimeoutError:
+            log.info("going on with %d sticks", len(self._copies.states))
+        self._copies.seal()
 
     # ── events ──
 
@@ -345,7 +359,7 @@ class Service:
             case Sound(tone):
                 self._loudspeaker.play(tone)
             case Copy():
-                self._copies.seal()
+                return self._task(self._copy_when_sticks_were_seen(), "copies")
             case CopyNote(alternative, note):
                 return self._task(self._copy_note(f"{alternative.value}\n\n{note}\n"), "note")
             case ComeBack():
@@ -522,6 +536,8 @@ class Service:
 
     def _on_copies(self) -> None:
         """Copies that were verified are registered first, and only then told and counted."""
+        if self._ended:
+            return
         self._sight.copies = self._copies.states
         recording = self._recording
         for state in self._copies.states:
@@ -613,6 +629,8 @@ class Service:
             if isinstance(event, StickCame):
                 self._sight.stick_paths[event.stick.key] = event.stick.path
                 self._copies.came(event.stick)
+                if len(self._sight.stick_paths) >= len(PARTIES):
+                    self._both_sticks_seen.set()
             else:
                 self._copies.went(event.stick)
 

@@ -221,12 +221,16 @@ class Recorder(threading.Thread):
         """Stop the thread; what is open is synced and closed, and the next start-up finds it."""
         self._order(self._end)
         self.join()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
 
     def _switch(self, switch: Switch) -> Future[int]:
         self._order(lambda: self._set(switch))
         return switch.done
 
     def _order(self, order: Callable[[], None]) -> None:
+        if self._over:
+            return
         self._orders.append(order)
         try:
             os.write(self._wake_write, b"!")
@@ -255,8 +259,6 @@ class Recorder(threading.Thread):
             while self._orders:
                 self._orders.popleft()()
             self._watch()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
 
     @property
     def _must_wait(self) -> bool:

@@ -156,8 +156,13 @@ class Copies:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is to be waited for: every stick that is in is verified or failed (no progress is a failure too)."""
-        return all(follower.state.state in _ENDED for follower in self._followers.values() if follower.is_in)
+        """Whether nothing is to be waited for: the original is sealed, and every stick that is in is verified or failed.
+
+        No progress is a failure too. With nothing to copy there is nothing to wait for.
+        """
+        if self._what is None:
+            return True
+        return self._sealed and all(follower.state.state in _ENDED for follower in self._followers.values() if follower.is_in)
 
     def start(self, recording: Path) -> None:
         """Begin to copy this folder to every stick that is in, and to those that come; RuntimeError if another is under way."""

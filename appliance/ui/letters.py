@@ -11,6 +11,8 @@ from typing import Final
 
 ROWS: Final = 5
 ACCENT_ROWS: Final = 2
+MOST_ACROSS: Final = 16
+"""Cells in a dot's width, at most."""
 
 _DRAWN: Final = """
 A .#. #.# ### #.# #.#
@@ -68,10 +70,11 @@ def draw(text: str, columns: int, rows: int) -> list[str] | None:
     if grid is None:
         return None
     wide, high = len(grid[0]), len(grid)
-    for size in range(8, 0, -1):
-        if wide * 2 * size <= columns and high * size <= rows:
-            return _stretched(grid, 2 * size, size)
-    return _stretched(grid, 1, 1) if wide <= columns and high <= rows else None
+    for across in range(min(MOST_ACROSS, columns // wide), 0, -1):
+        down = (across + 1) // 2
+        if high * down <= rows:
+            return ["".join(("█" if dot == "#" else " ") * across for dot in row) for row in grid for _ in range(down)]
+    return None
 
 
 def _grid(text: str) -> list[str] | None:
@@ -88,7 +91,3 @@ def _grid(text: str) -> list[str] | None:
         glyphs.append((above.ljust(width, "."), "." * width, *_GLYPHS[base]))
     rows = [".".join(row) for row in zip(*glyphs, strict=True)]
     return rows if "#" in rows[0] else rows[ACCENT_ROWS:]
-
-
-def _stretched(grid: list[str], wide: int, high: int) -> list[str]:
-    return ["".join(("█" if dot == "#" else " ") * wide for dot in row) for row in grid for _ in range(high)]

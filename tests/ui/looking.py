@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from textual.geometry import Region
+from textual.containers import VerticalScroll
 from textual.widget import Widget
+from textual.widgets import Static
 
 from appliance.ui.app import RoomApp
 from appliance.ui.screens.moment import Moment
@@ -41,20 +42,17 @@ def cut_off(app: RoomApp) -> list[str]:
     """Every widget of which a part is outside the screen or its place; what is in a text that scrolls may be."""
     cut = []
     for widget in app.screen.query("*"):
-        if not widget.display or _scrolls(widget):
+        if not all(part.display for part in (widget, *_around(widget))) or _scrolls(widget):
             continue
-        seen, _ = app.screen.get_widget_at(*_corner(widget.region)) if widget.region else (None, Region())
-        region, clip = app.screen.find_widget(widget).region, app.screen.find_widget(widget).clip
-        if region and region.intersection(clip) != region:
-            cut.append(f"{widget!r} at {region} within {clip}")
-        elif not region and seen is None and widget.virtual_size.area:
-            cut.append(f"{widget!r} has no room")
+        place = app.screen.find_widget(widget)
+        if place.region.intersection(place.clip) != place.region or (not place.region and isinstance(widget, Static)):
+            cut.append(f"{widget!r} at {place.region} within {place.clip}")
     return cut
 
 
-def _corner(region: Region) -> tuple[int, int]:
-    return max(0, region.x), max(0, region.y)
+def _around(widget: Widget) -> list[Widget]:
+    return [ancestor for ancestor in widget.ancestors if isinstance(ancestor, Widget)]
 
 
 def _scrolls(widget: Widget) -> bool:
-    return any(ancestor.styles.overflow_y == "auto" for ancestor in widget.ancestors if isinstance(ancestor, Widget))
+    return any(isinstance(ancestor, VerticalScroll) for ancestor in _around(widget))

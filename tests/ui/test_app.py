@@ -337,26 +337,32 @@ async def test_no_bell_sounds_when_the_screen_is_started_in_the_middle(
     assert rung == []
 
 
-FALLS_OVER = """
+FALLS_OVER_ONCE = """
 import sys
 from pathlib import Path
-from appliance.ui.app import RoomApp
+from appliance.ui import app
 
-class Broken(RoomApp):
+class Fragile(app.RoomApp):
+    broken = True
+
     def on_ready(self):
-        raise RuntimeError("kapot")
+        if Fragile.broken:
+            Fragile.broken = False
+            raise RuntimeError("kapot")
+        self.set_timer(0.3, self.exit)
 
-room = Broken(Path(sys.argv[1]))
-room.run()
-sys.exit(room.return_code)
+app.RoomApp = Fragile
+sys.exit(app.run(Path(sys.argv[1])))
 """
 
 
-def test_a_fault_of_the_screens_own_never_shows_a_traceback(socket_path: Path) -> None:
+def test_a_screen_that_falls_over_shows_no_traceback_and_comes_back(socket_path: Path, tmp_path: Path) -> None:
+    program = tmp_path / "falls_over.py"
+    program.write_text(FALLS_OVER_ONCE)
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-c", FALLS_OVER, str(socket_path)],
-        stdin=theirs, stdout=theirs, stderr=theirs, cwd=Path(__file__).parents[2], env={**os.environ, "TERM": "linux"},
+        [sys.executable, str(program), str(socket_path)],
+        stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "linux", "PYTHONPATH": str(Path(__file__).parents[2])},
     ) as fallen:  # fmt: skip
         os.close(theirs)
         painted = b""
@@ -369,8 +375,8 @@ def test_a_fault_of_the_screens_own_never_shows_a_traceback(socket_path: Path) -
                 break
             painted += piece
     os.close(ours)
-    assert fallen.returncode == 1
-    assert "ogenblik".encode() in painted
+    assert fallen.returncode == 0
+    assert painted.count("ogenblik".encode()) >= 1
     assert b"Traceback" not in painted
     assert b"kapot" not in painted
 

@@ -77,7 +77,6 @@ class Declined(RoomScreen):
             note = self.query_one(Note)
             note.display = True
             note.focus()
-            self.call_after_refresh(lambda: self.show(self.now, self.say))
             return True
         return super().took(does)
 
@@ -86,6 +85,9 @@ class Declined(RoomScreen):
         if message.value.strip() and self.chosen is not None:
             self.post_message(Written(self.chosen, message.value.strip()))
         self.query_one(Note).action_leave_out()
+
+    def on_descendant_focus(self) -> None:
+        self.show(self.now, self.say)
 
     def on_descendant_blur(self) -> None:
         self.show(self.now, self.say)
