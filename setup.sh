@@ -16,7 +16,8 @@ test_packages="$demo_packages
   pulseaudio:a_microphone_for_the_tests pulseaudio-utils:plays_into_it libasound2-plugins:shows_it_to_PortAudio
   espeak-ng:a_voice sox:another_reader_of_sound ffmpeg:another_reader_of_sound
   tmux:a_terminal_for_the_screens procps:looks_at_processes strace:sees_what_is_read_and_written
-  mount:mounts_a_test_stick e2fsprogs:a_file_system_for_it util-linux:prlimit,_unshare"
+  mount:mounts_a_test_stick e2fsprogs:a_file_system_for_it util-linux:prlimit,_unshare
+  fuse3:a_stick_that_lies libfuse2:the_same"
 
 top=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 venv=$top/.venv

@@ -222,9 +222,8 @@ def watch(root: Path | None, as_json: bool) -> None:
 
 @main.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--key", "fingerprint", help="The fingerprint of the appliance's key, as on its card.")
 @everywhere
-def verify(paths: tuple[Path, ...], fingerprint: str | None, root: Path | None, as_json: bool) -> None:
+def verify(paths: tuple[Path, ...], root: Path | None, as_json: bool) -> None:
     """Check a copy, a WAV alone, or two copies against each other.
 
     \b

@@ -141,7 +141,7 @@ class Doors:
                 if isinstance(request, WatchRequest):
                     await self._watch(reader, writer)
                     return
-                reply = request if isinstance(request, Mistaken) else await answer(request)
+                reply = request if isinstance(request, Mistaken) else await _answered(request, answer)
                 writer.write(protocol.line(reply))
                 await writer.drain()
         except ValueError:  # asyncio's word for a line longer than the limit
@@ -162,6 +162,14 @@ class Doors:
             for task in (showing, gone):
                 task.cancel()
             await asyncio.gather(showing, gone, return_exceptions=True)
+
+
+async def _answered(request: AnyRequest, answer: Callable[[AnyRequest], Awaitable[Reply]]) -> Reply:
+    try:
+        return await answer(request)
+    except Exception:  # a fault of ours is for the log; whoever asked is told so, and everybody else goes on
+        log.exception("%r could not be answered", request)
+        return Mistaken("The service could not answer this. What was recorded is safe. The log says more.")
 
 
 async def _until_gone(reader: asyncio.StreamReader) -> None:

@@ -735,7 +735,8 @@ def _report(m: Meeting, event: MeetingEvent) -> Step:  # noqa: C901, PLR0911 - o
         case Sealed(sha256):
             if m.state is not State.SEALING:
                 return m, ()
-            return replace(m, state=State.COPYING, sha256=sha256), (CloseMicrophone(), Copy())
+            sealed = replace(m, state=State.COPYING, sha256=sha256, microphone=Microphone.UNKNOWN)
+            return sealed, (CloseMicrophone(), Copy())
         case SealFailed():
             return (_fresh(m), (CloseMicrophone(), Sound(Tone.TROUBLE), End())) if m.state is State.SEALING else (m, ())
         case CopiesAre(verified, settled):

@@ -30,7 +30,7 @@ from appliance.audio.microphone import Microphone as CaptureChild
 from appliance.audio.microphone import SourceSpec
 from appliance.audio.pcm import PcmFormat
 from appliance.clock import Clock, RealClock, from_rfc3339, rfc3339, stamp, wall_of
-from appliance.config import Config, Places, agreement_texts, languages
+from appliance.config import Config, ConfigError, Places, Texts, agreement_texts, languages
 from appliance.copies.copying import Copies, CopyState
 from appliance.copies.sticks import StickCame, Sticks
 from appliance.disk import Disk, RealDisk
@@ -171,14 +171,18 @@ class Service:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopped = asyncio.Event()
         self._recording: Recording | None = None
+        self._copied: Recording | None = None
+        """What the copies are of: goes on when the meeting is over; None while they are of a note, or of nothing."""
         self._earlier: tuple[str, ...] = ()
         self._beginning: asyncio.Task[object] | None = None
+        self._good_texts: dict[str, Texts] = {}
         self._lines: list[tuple[str, dict[str, Value]]] = []
         self._not_sealing = asyncio.Event()
         self._both_sticks_seen = asyncio.Event()
         self._microphone_known = asyncio.Event()
         self._source_failed: str | None = None
         self._ended = False
+        self._failed = False
         self._lingering = False
         self._being_registered: set[str] = set()
         self._publish_due = False
@@ -194,7 +198,7 @@ class Service:
         self._places.recordings.mkdir(parents=True, exist_ok=True)
         self._doors.take_lock(self._places.control_socket)
         for language in self._sight.languages:
-            agreement_texts(self._places, language)
+            self._good_texts[language] = agreement_texts(self._places, language)
         self._register = await self._small(lambda: RegisterFile.open(self._disk, self._places.register))
         self._recorder = rec.Recorder(
             self._store,
@@ -221,14 +225,17 @@ class Service:
         log.info("ready at %s", self._places.control_socket)
         await self._stopped.wait()
         await self._end()
+        if self._failed:
+            raise StoreError("The part that writes the recording failed. What is on the disk is safe; the next start mends it.")
 
     async def _end(self) -> None:
         """Stopped by the system: what is being recorded is sealed first; copies go on at the next start."""
         for button in self._buttons:
             button.close()
-        if self._meeting.started and self._meeting.state in UNDER_WAY:
+        if self._meeting.started and self._meeting.state in UNDER_WAY and not self._failed:
             await self._settle(self.happen(Stop(StoppedBy.SYSTEM, self._now())))
-        await self._not_sealing.wait()
+        if not self._failed:
+            await self._not_sealing.wait()
         await self._doors.close()
         for task in tuple(self._tasks):
             task.cancel()
@@ -294,6 +301,7 @@ class Service:
             later=frozenset(kept.later),
             touch=self._config.meeting.touch,
         )
+        self._copied = recording
         self._copies.start(recording.folder)
         if waiting.state is State.SEALING:
             self._not_sealing.clear()
@@ -352,7 +360,7 @@ class Service:
             case Journal():
                 return self._journal(effect)
             case Register(event, party):
-                return self._task(self._enter(event, party), "register")
+                return self._task(self._enter(event, party, self._parts()), "register")
             case Light(on):
                 self._lamp.show(on=on)
                 self._sight.light = self._lamp.is_lit
@@ -401,7 +409,7 @@ class Service:
         """Make the recording and store from `at` on; BeginFailed when the disk refuses."""
         began = wall_of(self._clock, at).astimezone(self._zone)
         agreement = self._sight.agreement or self._agreement(self._sight.language)
-        earlier = (*self._earlier, self._recording.id) if self._meeting.first_part and self._recording else ()
+        earlier = self._parts() if self._meeting.first_part else ()
         recording_id = self._store.new_id()
         started: dict[str, Value] = {
             "id": recording_id,
@@ -415,6 +423,7 @@ class Service:
         opening = rec.Opening(recording_id, began, agreement.as_file(), tuple(self._lines), started)
         # The recorder is asked at once, so that later orders queue behind this one.
         making = self._recorder.begin(opening, at)
+        self._copied = None
         await self._copies.stop()
         try:
             recording = await asyncio.wrap_future(making)
@@ -429,6 +438,7 @@ class Service:
         rate = self._heard_format.rate
         self._sight.recording = RecordingInSight(recording.id, recording.folder, rate)
         self._sight.kept_until = self._latest_date(began)
+        self._copied = recording
         self._copies.start(recording.folder)
         await self._add_to_register("begun", {"id": recording.id, "folder": recording.folder.name, "part_of": list(earlier)})
         self._publish()
@@ -495,7 +505,7 @@ class Service:
 
     # ── reports ──
 
-    def _on_report(self, report: rec.Report) -> None:  # noqa: C901 - a row a report
+    def _on_report(self, report: rec.Report) -> None:  # noqa: C901, PLR0912 - a row a report
         sight = self._sight
         match report:
             case rec.StoringIs(on):
@@ -503,7 +513,8 @@ class Service:
             case rec.Durable(frames):
                 if sight.recording is not None and self._meeting.started and self._meeting.state is not State.HANDOVER:
                     sight.recording.frames = frames
-                self._copies.follow(report.file_bytes)
+                if self._copied is not None and self._copied == self._recording:
+                    self._copies.follow(report.file_bytes)
             case rec.LevelIs(level):
                 sight.level = level
             case rec.HearingIs(hello):
@@ -521,6 +532,10 @@ class Service:
                     sight.recording.gaps.append(GapView(frame / rate, frames / rate, uncertainty_ns / 1e9, why))
             case rec.SourceEnded():
                 self.happen(Stop(StoppedBy.SOURCE, self._now()))
+            case rec.Died():
+                self._failed = True
+                self._not_sealing.set()
+                self._stopped.set()
             case rec.DiskIs(well, given_up):
                 sight.disk_well = well
                 if given_up:
@@ -539,7 +554,7 @@ class Service:
         if self._ended:
             return
         self._sight.copies = self._copies.states
-        recording = self._recording
+        recording = self._copied
         for state in self._copies.states:
             if state.state != "verified":
                 self._being_registered.discard(state.stick)
@@ -577,13 +592,16 @@ class Service:
 
     # ── the meeting's end ──
 
-    async def _enter(self, event: str, party: Party | None) -> None:
+    def _parts(self) -> tuple[str, ...]:
+        """The ids of all parts of this meeting's recording, first to last."""
+        return (*self._earlier, self._recording.id) if self._recording else ()
+
+    async def _enter(self, event: str, party: Party | None, parts: tuple[str, ...]) -> None:
         """What the two said at the handover counts for every part of the recording; a declined meeting leaves only the count."""
         if event == "declined":
             await self._add_to_register(event, {})
             return
-        recording = self._recording
-        for recording_id in (*self._earlier, recording.id) if recording else ():
+        for recording_id in parts:
             fields: dict[str, Value] = {"id": recording_id, **({"party": party.value} if party else {})}
             await self._add_to_register(event, fields)
 
@@ -602,6 +620,7 @@ class Service:
         self._sight.language = self._config.organisation.language
         self._sight.part = 1
         if before.started:
+            self._recording, self._earlier = None, ()
             self._sight.recording = None
             self._sight.kept_until = None
             self._lingering = not self._copies.settled
@@ -616,6 +635,7 @@ class Service:
         self._sight.part = len(self._earlier) + 1
 
     async def _copy_note(self, text: str) -> None:
+        self._copied = None
         moment = self._clock.wall().astimezone(self._zone)
         name = f"{moment:%Y-%m-%d %H.%M} afspraak {self._store.new_id()}"
         await self._copies.stop()
@@ -739,7 +759,7 @@ class Service:
 
     def _agreement(self, language: str) -> Agreement:
         """The wording as it stands now, filled in."""
-        texts = agreement_texts(self._places, language)
+        texts = self._texts(language)
         organisation = self._config.organisation
         say = speak(language)
         places = {
@@ -748,6 +768,14 @@ class Service:
             "organisation": organisation.name or say(N_("the organisation")),
         }
         return Agreement(language, fill(texts.announcement, places), fill(texts.agreement, places))
+
+    def _texts(self, language: str) -> Texts:
+        """The organisation's texts as they stand now; when somebody is just making a mistake in them, as they stood before."""
+        try:
+            self._good_texts[language] = agreement_texts(self._places, language)
+        except ConfigError as error:
+            log.warning("the wording is used as it was: %s", error)
+        return self._good_texts[language]
 
     def _latest_date(self, began: datetime) -> datetime:
         """Until when the appliance keeps its own copy at the latest."""

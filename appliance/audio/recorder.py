@@ -22,6 +22,7 @@ Nothing else writes to a recording while it is open. asyncio never waits for thi
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import threading
@@ -55,6 +56,8 @@ PIPE_BYTES = 1 << 20
 AGAIN_AFTER_NS = 500_000_000
 GIVE_UP_AFTER_NS = 20_000_000_000
 """A disk that fails this long is told to the meeting, which ends the recording; the child's ring holds longer than that."""
+
+log = logging.getLogger(__name__)
 
 
 # ── what it reports ─────────────────────────────────────────────────────────────────────────────────
@@ -106,7 +109,12 @@ class DiskIs:
     given_up: bool = False
 
 
-Report: TypeAlias = StoringIs | Durable | LevelIs | HearingIs | GapFilled | SourceEnded | DiskIs
+@dataclass(frozen=True, slots=True)
+class Died:
+    """This thread came upon something it does not know. What is on the disk is as safe as after a kill."""
+
+
+Report: TypeAlias = StoringIs | Durable | LevelIs | HearingIs | GapFilled | SourceEnded | DiskIs | Died
 
 
 # ── what it is asked ────────────────────────────────────────────────────────────────────────────────
@@ -240,6 +248,14 @@ class Recorder(threading.Thread):
     # ── the thread ──
 
     def run(self) -> None:
+        try:
+            self._work()
+        except Exception:
+            log.exception("the recorder failed")
+            self._over = True
+            self._report(Died())
+
+    def _work(self) -> None:
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         listening: int | None = None
