@@ -28,21 +28,25 @@ class Contact:
         self._fingers = fingers
         self._party = party
         self._bounce_ns = bounce_ns
+        self._is_down = False
         self._down_at: int | None = None
         self._changed_at: int | None = None
         self._was_held = False
 
     def down(self, at: int) -> None:
-        if self._down_at is None and not self._bounces(at):
+        was_let_go, self._is_down = not self._is_down, True
+        # a touch that was too short to count leaves `_down_at` behind: the next one begins anew
+        if was_let_go and not self._bounces(at):
             self._down_at, self._was_held = at, False
 
     def held(self, at: int) -> None:
         """It has been down for the whole hold time."""
-        if self._down_at is not None and not self._was_held:
+        if self._is_down and self._down_at is not None and not self._was_held:
             self._was_held = True
             self._fingers.held(at)
 
     def up(self, at: int) -> None:
+        self._is_down = False
         if self._down_at is None or self._bounces(at):
             return
         self._down_at = None
@@ -83,6 +87,8 @@ class PinButton:
         self._button.when_released = lambda: contact.up(clock_ns())
 
     def close(self) -> None:
+        if self._button.closed:
+            return
         # gpiozero drops its event functions one by one while it closes; a press in between would call a missing one
         for event in ("when_pressed", "when_held", "when_released"):
             setattr(self._button, event, None)

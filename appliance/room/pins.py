@@ -7,6 +7,7 @@ keys and screen stand in for them.
 from __future__ import annotations
 
 import logging
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,14 +21,15 @@ class PinsError(Exception):
 
 
 def open_pins(name: FactoryName) -> Any | None:
-    """A gpiozero pin factory; None when there are no pins to be had and none were demanded."""
+    """A gpiozero pin factory; None when there are no pins to be had and none were demanded.
+
+    "mock" gives the one simulated chip of this process: who opens it again reaches the same pins, and may press and look.
+    """
     if name == "none" or (name == "auto" and not Path("/dev/gpiochip0").exists()):
         return None
     try:
         if name == "mock":
-            from gpiozero.pins.mock import MockFactory
-
-            return MockFactory()
+            return _simulated_chip()
         from gpiozero.pins.lgpio import LGPIOFactory
 
         return LGPIOFactory()
@@ -39,3 +41,10 @@ def open_pins(name: FactoryName) -> Any | None:
             f"The pins cannot be reached ({error}). On a Pi: apt install python3-lgpio, and let this user into the group gpio; "
             'without button and light: [pins] factory = "none".'
         ) from error
+
+
+@cache
+def _simulated_chip() -> Any:
+    from gpiozero.pins.mock import MockFactory
+
+    return MockFactory()
