@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,7 +28,8 @@ def ask(socket_path: Path, request: Request, patience: float = PATIENCE_S) -> Re
             connection.settimeout(patience)
             with protocol.address(socket_path) as address:
                 connection.connect(address)
-            connection.sendall(protocol.line(request))
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # what is too long is answered before it is whole
+                connection.sendall(protocol.line(request))
             with connection.makefile("rb") as answers:
                 answer = answers.readline()
     except PermissionError as error:
@@ -36,7 +38,10 @@ def ask(socket_path: Path, request: Request, patience: float = PATIENCE_S) -> Re
         raise NoService(f"The recorder's service does not answer at {socket_path}. Is it running?") from error
     if not answer:
         raise NoService("The recorder's service went away before it answered. What was recorded is safe on its disk.")
-    return protocol.replies.decode(answer)
+    try:
+        return protocol.replies.decode(answer)
+    except msgspec.DecodeError as error:
+        raise NoService(f"What answers at {socket_path} is not the recorder's service, or is another version of it.") from error
 
 
 async def send(socket_path: Path, request: Request) -> Reply:

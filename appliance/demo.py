@@ -88,8 +88,11 @@ def with_screen(root: Path | None) -> int:
 def _top(root: Path | None) -> Path:
     home = places(None).recordings.parent
     top = (root or home / f"demo-{datetime.now().astimezone():%Y-%m-%d-%H.%M.%S}").absolute()
-    for stick in STICKS:
-        (top / stick).mkdir(parents=True, exist_ok=True)
+    try:
+        for stick in STICKS:
+            (top / stick).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemoError(f"{top} cannot be written ({error.strerror}). Name another folder with --root.") from error
     return top
 
 
@@ -173,7 +176,10 @@ def _until_ready(where: Places, service: subprocess.Popen[bytes], log: Path) -> 
 
 
 def _do(where: Places, request: Request) -> Snapshot:
-    return _must(ask(where.control_socket, request))
+    try:
+        return _must(ask(where.control_socket, request))
+    except NoService as error:
+        raise DemoError(str(error)) from error
 
 
 def _must(reply: Reply) -> Snapshot:

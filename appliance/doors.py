@@ -13,6 +13,7 @@ import fcntl
 import logging
 import os
 import shutil
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -20,9 +21,12 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from appliance import protocol
-from appliance.protocol import AdminRequest, Mistaken, Reply, RoomRequest, Snapshot, WatchRequest
+from appliance.protocol import AdminRequest, Mistaken, Refused, Reply, RoomRequest, Snapshot, WatchRequest
 
 MODE = 0o660
+FEW_SNAPSHOTS_BYTES = 8 * 1024
+MOST_AT_ONCE = 1024
+"""Clients that may knock at the same moment; one more would be told that nobody is there."""
 AnyRequest = TypeVar("AnyRequest", RoomRequest, AdminRequest)
 RoomAnswers: TypeAlias = Callable[[RoomRequest], Awaitable[Reply]]
 AdminAnswers: TypeAlias = Callable[[AdminRequest], Awaitable[Reply]]
@@ -48,6 +52,7 @@ class Watchers:
 
     async def show(self, writer: asyncio.StreamWriter) -> None:
         """Send the newest snapshot whenever there is a newer one and the other side has read the last."""
+        _keep_no_backlog(writer)
         changed = asyncio.Event()
         self._changed.add(changed)
         try:
@@ -111,7 +116,8 @@ class Doors:
             if task is not None:
                 self._visits.add(task)
                 task.add_done_callback(self._visits.discard)
-            await self._serve(reader, writer, requests, answer)
+            with contextlib.suppress(asyncio.CancelledError):  # only `close` cancels; asyncio would call it an error
+                await self._serve(reader, writer, requests, answer)
 
         path.unlink(missing_ok=True)
         try:
@@ -119,7 +125,8 @@ class Doors:
             beside = path.with_name(path.name + ".new")
             beside.unlink(missing_ok=True)
             with protocol.address(beside) as address:
-                self._servers.append(await asyncio.start_unix_server(visit, address, limit=protocol.LONGEST_MESSAGE))
+                server = await asyncio.start_unix_server(visit, address, limit=protocol.LONGEST_MESSAGE, backlog=MOST_AT_ONCE)
+            self._servers.append(server)
             if group:
                 shutil.chown(beside, group=group)
             beside.chmod(MODE)
@@ -136,17 +143,13 @@ class Doors:
         answer: Callable[[AnyRequest], Awaitable[Reply]],
     ) -> None:
         try:
-            while line := await reader.readline():
+            while line := await _line(reader, writer):
                 request = _read(line, requests)
                 if isinstance(request, WatchRequest):
                     await self._watch(reader, writer)
                     return
                 reply = request if isinstance(request, Mistaken) else await _answered(request, answer)
                 writer.write(protocol.line(reply))
-                await writer.drain()
-        except ValueError:  # asyncio's word for a line longer than the limit
-            with contextlib.suppress(OSError):
-                writer.write(protocol.line(Mistaken(f"A message is one line of at most {protocol.LONGEST_MESSAGE} bytes.")))
                 await writer.drain()
         except OSError as error:
             log.debug("a client went away: %s", error)
@@ -169,7 +172,24 @@ async def _answered(request: AnyRequest, answer: Callable[[AnyRequest], Awaitabl
         return await answer(request)
     except Exception:  # a fault of ours is for the log; whoever asked is told so, and everybody else goes on
         log.exception("%r could not be answered", request)
-        return Mistaken("The service could not answer this. What was recorded is safe. The log says more.")
+        return Refused("fault", "The service could not answer this. What was recorded is safe. The log says more.")
+
+
+async def _line(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """The next line; nothing at the end, and after a line that is too long, of which the rest is not waited for."""
+    try:
+        return await reader.readline()
+    except ValueError:  # asyncio's word for a line longer than the limit
+        writer.write(protocol.line(Mistaken(f"A message is one line of at most {protocol.LONGEST_MESSAGE} bytes.")))
+        await writer.drain()
+        return b""
+
+
+def _keep_no_backlog(writer: asyncio.StreamWriter) -> None:
+    """What a slow reader has yet to read lies in the kernel's buffer for its socket: room for a few snapshots, and no more."""
+    writer.transport.set_write_buffer_limits(0)
+    connection: socket.socket = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, FEW_SNAPSHOTS_BYTES)
 
 
 async def _until_gone(reader: asyncio.StreamReader) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,12 +21,12 @@ from pathlib import Path
 from appliance import __version__
 from appliance.audio.pcm import PcmFormat
 from appliance.audio.recorder import origination, started_locally
-from appliance.audio.wav import LAST_CUE_FRAME, Cue, WavWriter, read_pcm, whole_frames
+from appliance.audio.wav import HEADER_BYTES, LAST_CUE_FRAME, Cue, WavError, WavWriter, read_pcm, whole_frames
 from appliance.clock import Clock, from_rfc3339, stamp
-from appliance.copies.bag import write_bag
+from appliance.copies.bag import BagError, write_bag
 from appliance.disk import Disk
-from appliance.journal import Entry, of_kind, whole
-from appliance.store import WAV, JournalFile, Recording, StoreError
+from appliance.journal import Entry, JournalError, of_kind, whole
+from appliance.store import WAV, JournalFile, Recording, StoreError, entries_of
 from appliance.words import speak
 
 READ_BYTES = 1 << 20
@@ -73,6 +74,11 @@ def begun(entries: Sequence[Entry]) -> Begun | None:
 
 def seal(disk: Disk, clock: Clock, recording: Recording) -> Seal:
     """Seal a recording whose journal says that it was stopped or interrupted. Raises OSError or StoreError: call it again."""
+    with _one_kind_of_error(recording):
+        return _sealed(disk, clock, recording)
+
+
+def _sealed(disk: Disk, clock: Clock, recording: Recording) -> Seal:
     journal, entries = JournalFile.open(disk, recording.journal)
     try:
         began = _must_have_begun(recording, entries)
@@ -111,15 +117,20 @@ def _close_wav(disk: Disk, clock: Clock, recording: Recording, journal: JournalF
 def mend(disk: Disk, clock: Clock, recording: Recording) -> int:
     """Make an unsealed recording ready to be sealed; the frames that it has.
 
-    0 means that there is nothing to seal: the caller removes it. A recording that was stopped is not touched here.
+    0 means that there is nothing to seal: the caller removes it. A recording that was stopped is not touched here. StoreError
+    when no kill and no power cut can have left it so: somebody has to look at it, and it stays as it is.
     """
-    if not recording.journal.exists() or not recording.wav.exists():
+    with _one_kind_of_error(recording):
+        return _mended(disk, clock, recording)
+
+
+def _mended(disk: Disk, clock: Clock, recording: Recording) -> int:
+    began = begun(entries_of(recording)) if recording.journal.exists() else None
+    if began is None or not recording.wav.exists():
+        _must_be_silent(recording)
         return 0
     journal, entries = JournalFile.open(disk, recording.journal)
     try:
-        began = begun(entries)
-        if began is None:
-            return 0
         if of_kind(entries, "stopped") or of_kind(entries, "interrupted"):
             return end_frame(entries)
         if began.boot == clock.boot():
@@ -180,11 +191,20 @@ def _bind_the_rest(recording: Recording, journal: JournalFile, entries: Sequence
 
 def _last_that_fits(recording: Recording, entries: Sequence[Entry], audio_format: PcmFormat) -> int:
     held = whole_frames(recording.wav, audio_format)
-    for entry in reversed(of_kind(entries, "audio")):
+    stretches = of_kind(entries, "audio")
+    for entry in reversed(stretches):
         begin, count = whole(entry, "from"), whole(entry, "frames")
         if begin + count <= held and _stretch_sha256(recording, audio_format, begin, count) == entry["sha256"]:
             return begin + count
+    if stretches:
+        raise StoreError(f"{recording.wav} holds nothing of what its journal vouches for. It is left as it is.")
     return 0
+
+
+def _must_be_silent(recording: Recording) -> None:
+    """Sound is written only when the journal's beginning is on the disk: what has sound and no beginning was damaged."""
+    if recording.wav.exists() and recording.wav.stat().st_size > HEADER_BYTES:
+        raise StoreError(f"{recording.wav} holds sound, and its journal has no beginning. It is left as it is.")
 
 
 def _stretch_sha256(recording: Recording, audio_format: PcmFormat, begin: int, frames: int) -> str:
@@ -203,6 +223,15 @@ def _about(recording: Recording, began: Begun, frames: int, *, interrupted: bool
     if interrupted:
         about["Interrupted"] = "yes"
     return about
+
+
+@contextmanager
+def _one_kind_of_error(recording: Recording) -> Iterator[None]:
+    """Whatever is wrong with a recording's files is a StoreError to who asked."""
+    try:
+        yield
+    except (JournalError, WavError, BagError, ValueError) as error:
+        raise StoreError(f"{recording.folder}: {error}") from error
 
 
 def _must_have_begun(recording: Recording, entries: Sequence[Entry]) -> Begun:

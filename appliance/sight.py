@@ -110,7 +110,7 @@ def snapshot(meeting: Meeting, sight: Sight, at_ms: int) -> Snapshot:
 def trouble(meeting: Meeting, sight: Sight) -> Iterator[str]:
     """Sentences for the people at the table: what happened, what is safe, what to do."""
     say = speak(sight.language)
-    for special in sight.special:
+    for special in dict.fromkeys(sight.special):
         yield say(special)
     if not sight.disk_well:
         yield say(Trouble.DISK_FAILING)

@@ -34,18 +34,25 @@ def look_around(store: Store, register: Register, disk: Disk, clock: Clock) -> F
     there = _in_order(store, register)
     standing = [recording for recording in there if _mend(store, register, disk, clock, recording)]
     waiting = [recording for recording in standing if not register.of(recording.id).handed_over]
-    newest = waiting[-1] if waiting else None
+    newest = next((found for recording in reversed(waiting) if (found := _goes_on(register, disk, clock, recording))), None)
     for recording in standing:
-        if recording != newest and not recording.is_bagged:
+        if not recording.is_bagged and (newest is None or recording != newest.recording):
             _seal_an_older_one(register, disk, clock, recording)
-    if newest is None:
+    return newest
+
+
+def _goes_on(register: Register, disk: Disk, clock: Clock, recording: Recording) -> Found | None:
+    """None for one that was damaged since: it must not keep the room from the others."""
+    try:
+        earlier = earlier_parts(recording)
+        if not recording.is_bagged:
+            return Found(State.SEALING, recording, None, earlier)
+        sealed = seal(disk, clock, recording)
+    except StoreError:
+        log.exception("%s is left as it is", recording.folder)
         return None
-    earlier = earlier_parts(newest)
-    if not newest.is_bagged:
-        return Found(State.SEALING, newest, None, earlier)
-    sealed = seal(disk, clock, newest)
-    register_seal(register, clock, newest, sealed)
-    return Found(State.COPYING, newest, sealed, earlier)
+    register_seal(register, clock, recording, sealed)
+    return Found(State.COPYING, recording, sealed, earlier)
 
 
 def register_seal(register: Register, clock: Clock, recording: Recording, sealed: Seal) -> None:
@@ -96,7 +103,11 @@ def _mend(store: Store, register: Register, disk: Disk, clock: Clock, recording:
         log.exception("%s is left as it is", recording.folder)
         return False
     if not frames:
-        store.discard(recording)
+        try:
+            store.discard(recording)
+        except OSError:
+            log.exception("%s has no sound and cannot be removed; the next start tries again", recording.folder)
+            return False
         register.add("removed", {"id": recording.id, "why": "without a frame", **stamp(clock, clock.monotonic_ns())})
         return False
     return True

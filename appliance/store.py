@@ -55,7 +55,11 @@ class JournalFile:
     def create(cls, disk: Disk, path: Path) -> Self:
         """A new, empty log whose name is durable. FileExistsError if there is one."""
         fd = disk.create(path)
-        disk.sync_folder(path.parent)
+        try:
+            disk.sync_folder(path.parent)
+        except BaseException:
+            disk.close(fd)
+            raise
         return cls(disk, path, fd, Chain(), 0)
 
     @classmethod
@@ -63,9 +67,13 @@ class JournalFile:
         """An existing log and what it says. A torn last line is cut off; a break before the end raises StoreError."""
         entries, chain, good_bytes = read_log(path)
         fd = disk.open(path)
-        if path.stat().st_size > good_bytes:
-            disk.truncate(fd, good_bytes)
-            disk.sync(fd)
+        try:
+            if path.stat().st_size > good_bytes:
+                disk.truncate(fd, good_bytes)
+                disk.sync(fd)
+        except BaseException:
+            disk.close(fd)
+            raise
         return cls(disk, path, fd, chain, good_bytes), entries
 
     def append(self, event: str, fields: Entry) -> None:
@@ -161,13 +169,17 @@ class Store:
                 return letters
 
     def make(self, recording_id: str, began: datetime | None) -> Recording:
-        """A recording's empty folders, durable."""
-        folder = self.folder / folder_name(recording_id, began)
-        self.disk.make_folder(folder)
-        self.disk.make_folder(folder / "data")
-        self.disk.sync_folder(folder)
-        self.disk.sync_folder(self.folder)
-        return Recording(recording_id, folder)
+        """A recording's empty folders, durable. OSError: there are none."""
+        recording = Recording(recording_id, self.folder / folder_name(recording_id, began))
+        self.disk.make_folder(recording.folder)
+        try:
+            self.disk.make_folder(recording.folder / "data")
+            self.disk.sync_folder(recording.folder)
+            self.disk.sync_folder(self.folder)
+        except OSError:
+            self.discard(recording)
+            raise
+        return recording
 
     def all(self) -> list[Recording]:
         """Every recording here, oldest first by name; folders of other names are nobody's business."""
@@ -179,13 +191,17 @@ class Store:
         return found
 
     def discard(self, recording: Recording) -> None:
-        """Remove a recording without a single frame of audio: that it has none is the caller's to know."""
+        """Remove a recording without a single frame of audio: that it has none is the caller's to know.
+
+        OSError when the disk refuses, or when something lies in the folder that is not ours: call it again.
+        """
         for path in (recording.wav, recording.journal, recording.agreement):
             with contextlib.suppress(FileNotFoundError):
                 self.disk.remove(path)
         for leftover in sorted(recording.folder.glob("data/*.new")):
             self.disk.remove(leftover)
-        recording.journal.parent.rmdir()
+        with contextlib.suppress(FileNotFoundError):  # the power went between the two
+            recording.journal.parent.rmdir()
         recording.folder.rmdir()
         self.disk.sync_folder(self.folder)
 

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntFlag
+from typing import Annotated
 
 import msgspec
 
@@ -38,6 +39,9 @@ class Flags(IntFlag):
     """A source with its own clock has stopped as told; all before it was sent. No frames in this block."""
 
 
+_KNOWN = sum(Flags)
+
+
 @dataclass(frozen=True, slots=True)
 class Hello:
     """What the child captures, and whether the source keeps its own time (a file that is not played in real time)."""
@@ -56,20 +60,22 @@ class Block:
     pcm: memoryview
 
 
+class _Told(msgspec.Struct, frozen=True):
+    """The hello's JSON."""
+
+    rate: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+    bits: Annotated[int, msgspec.Meta(ge=16, le=24, multiple_of=8)]
+    channels: Annotated[int, msgspec.Meta(ge=1, le=2)]
+    own_clock: bool
+    device: str
+
+
 class BlockError(Exception):
     """The pipe holds something that the child never sends."""
 
 
 def pack_hello(hello: Hello) -> bytes:
-    text = msgspec.json.encode(
-        {
-            "rate": hello.format.rate,
-            "bits": hello.format.bits,
-            "channels": hello.format.channels,
-            "own_clock": hello.own_clock,
-            "device": hello.device,
-        }
-    )
+    text = msgspec.json.encode(_Told(hello.format.rate, hello.format.bits, hello.format.channels, hello.own_clock, hello.device))
     return _HELLO.pack(MAGIC, len(text)) + text
 
 
@@ -107,9 +113,11 @@ class BlockReader:
             raise BlockError("The capture child did not introduce itself.")
         if len(self._rest) < _HELLO.size + length:
             return 0
-        told = msgspec.json.decode(self._rest[_HELLO.size : _HELLO.size + length])
-        audio_format = PcmFormat(told["rate"], told["bits"], told["channels"])
-        self.hello = Hello(audio_format, told["own_clock"], told["device"])
+        try:
+            told = msgspec.json.decode(self._rest[_HELLO.size : _HELLO.size + length], type=_Told)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BlockError(f"The capture child introduced itself in words that nobody knows: {error}.") from error
+        self.hello = Hello(PcmFormat(told.rate, told.bits, told.channels), told.own_clock, told.device)
         return _HELLO.size + int(length)
 
     def _block(self, view: memoryview, at: int, audio_format: PcmFormat) -> Block | None:
@@ -118,6 +126,8 @@ class BlockReader:
         frame, captured_ns, frames, flags = _BLOCK.unpack_from(view, at)
         if frames > audio_format.rate * LONGEST_BLOCK_SECONDS + 1:
             raise BlockError(f"A block of {frames} frames is longer than any that the capture child sends.")
+        if flags & ~_KNOWN:
+            raise BlockError(f"A block has flags that the capture child does not know ({flags}).")
         begin = at + BLOCK_HEADER_BYTES
         end = begin + frames * audio_format.frame_bytes
         if end > len(view):

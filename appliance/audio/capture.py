@@ -20,6 +20,7 @@ from appliance.audio.ring import Ring
 from appliance.audio.sources import EndOfSource, Heard, Source, SourceError, open_source
 
 NAP_SECONDS = 0.05
+"""Between two reads of a live source, unless it has more than a slot's worth waiting."""
 PATIENCE_SECONDS = 40
 SLOT_SECONDS = 0.06
 """A read of a nap's length fills one slot. With the header, and with room for a read that came a little later."""
@@ -34,28 +35,39 @@ class Child:
         slot_frames = rate // 2 if source.own_clock else int(rate * SLOT_SECONDS) + 1
         slots = 4 if source.own_clock else int(PATIENCE_SECONDS / SLOT_SECONDS)
         self._slot_frames = slot_frames
-        self._ring = Ring(slots, 64 + slot_frames * frame_bytes)
+        self._slot_bytes = slot_frames * frame_bytes
+        self._ring = Ring(slots, 64 + self._slot_bytes)
         self._frame = 0
+        self._untold = Flags.NONE
         self._going = threading.Event()
         self._halt_told = False
         if not source.own_clock:
             self._going.set()
 
     def run(self) -> None:
+        """Until the source fails: SourceError, raised when all that was heard before is sent."""
         threading.Thread(target=self._obey, name="obey", daemon=True).start()
-        threading.Thread(target=self._send, name="send", daemon=True).start()
+        sender = threading.Thread(target=self._send, name="send", daemon=True)
+        sender.start()
+        try:
+            self._hear()
+        finally:
+            self._ring.close()
+            sender.join()
+
+    def _hear(self) -> None:
         while True:
             self._going.wait()
             try:
                 heard = self._source.read()
             except EndOfSource:
+                self._going.clear()  # first: a halt from now on is answered by whoever takes it
                 self._mark(Flags.END)
-                self._going.clear()
                 continue
-            if heard is None:
-                time.sleep(NAP_SECONDS)
-            else:
+            if heard is not None:
                 self._keep(heard)
+            if not self._source.own_clock and (heard is None or len(heard.pcm) <= self._slot_bytes):
+                time.sleep(NAP_SECONDS)
             if self._halt_told:
                 self._halt_told = False
                 self._going.clear()
@@ -64,16 +76,17 @@ class Child:
     def _keep(self, heard: Heard) -> None:
         """Cut what was heard into slots. A live source's block that finds no room is dropped, and missed by its number."""
         audio_format = self._source.format
-        flags = Flags.OVERFLOW if heard.overflowed else Flags.DEFICIT if heard.jumped else Flags.NONE
+        if heard.overflowed or heard.jumped:
+            self._untold = Flags.OVERFLOW if heard.overflowed else self._untold or Flags.DEFICIT
         pcm = memoryview(heard.pcm)
         total = audio_format.frames(len(pcm))
         for begin in range(0, total, self._slot_frames):
             frames = min(self._slot_frames, total - begin)
             captured = heard.captured_ns + begin * 1_000_000_000 // audio_format.rate
             piece = pcm[begin * audio_format.frame_bytes : (begin + frames) * audio_format.frame_bytes]
-            header = pack_header(self._frame, captured, frames, flags)
+            header = pack_header(self._frame, captured, frames, self._untold)
             if self._ring.put(header, piece, wait=self._source.own_clock):
-                flags = Flags.NONE
+                self._untold = Flags.NONE
             self._frame += frames
 
     def _mark(self, flag: Flags) -> None:

@@ -77,7 +77,11 @@ class Microphone:
 
     async def _keep_open(self) -> None:
         while True:
-            says = await self._hear()
+            try:
+                says = await self._hear()
+            except (OSError, ValueError) as error:  # no process to be had, or a line on its stderr that is too long
+                says = f"The microphone's program cannot be started or understood: {error}."
+                self.restart()
             self._failed(says)
             await asyncio.sleep(AGAIN_AFTER_SECONDS)
 
@@ -99,6 +103,10 @@ class Microphone:
                 stdout=child_out,
                 stderr=asyncio.subprocess.PIPE,
             )
+        except BaseException:
+            os.close(ours_in)
+            os.close(ours_out)
+            raise
         finally:
             os.close(child_in)
             os.close(child_out)
@@ -106,12 +114,14 @@ class Microphone:
         self._recorder.listen(ours_out, ours_in)
         deaf = asyncio.get_running_loop().call_later(DEAF_AFTER_SECONDS, self._end_if_deaf, child)
         says = "The microphone's program ended."
-        if child.stderr is not None:
-            async for line in child.stderr:
-                says = line.decode(errors="replace").strip() or says
-                log.info("capture: %s", says)
-        await child.wait()
-        deaf.cancel()
+        try:
+            if child.stderr is not None:
+                async for line in child.stderr:
+                    says = line.decode(errors="replace").strip() or says
+                    log.info("capture: %s", says)
+            await child.wait()
+        finally:
+            deaf.cancel()
         return says
 
     def _end_if_deaf(self, child: asyncio.subprocess.Process) -> None:

@@ -31,7 +31,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from appliance.audio.binding import BoundAudio
 from appliance.audio.blocks import Block, BlockError, BlockReader, Flags, Hello
@@ -47,9 +47,11 @@ HOLD_BACK_NS = 150_000_000
 CLOCK_UNCERTAINTY_NS = 50_000_000
 SMALLEST_GAP_NS = 100_000_000
 LATE_NS = 2_500_000_000
-"""A closing switch waits this much longer than the latency for what was captured before it."""
+"""A closing switch waits for what was captured before it until no block has come for this much longer than the latency."""
 QUIET_NS = 2_000_000_000
-"""No block for so long, and the microphone counts as lost."""
+"""No block for so long, and the microphone counts as lost. What this thread spends elsewhere, on a slow disk, does not count."""
+SYNC_AHEAD_NS = 100_000_000
+"""A sync begins this much sooner than the first frame that is not on the disk was captured an interval ago."""
 LEVEL_EVERY_NS = 200_000_000
 SILENCE_SECONDS = 0.5
 PIPE_BYTES = 1 << 20
@@ -58,6 +60,8 @@ GIVE_UP_AFTER_NS = 20_000_000_000
 """A disk that fails this long is told to the meeting, which ends the recording; the child's ring holds longer than that."""
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 # ── what it reports ─────────────────────────────────────────────────────────────────────────────────
@@ -141,7 +145,7 @@ class Switch:
     event: str | None
     fields: Mapping[str, Value]
     ends: bool = False
-    done: Future[int] = field(default_factory=Future)
+    done: Future[int] = field(default_factory=lambda: _promise(int))
 
 
 @dataclass(slots=True)
@@ -171,20 +175,25 @@ class Recorder(threading.Thread):
         self._disk: Disk = store.disk
         self._clock = clock
         self._report = report
-        self._sync_ns = int(sync_seconds * 1e9)
+        self._sync_ns = max(int(sync_seconds * 1e9) - SYNC_AHEAD_NS, int(sync_seconds * 5e8))
         self._late_ns = LATE_NS + int(latency_seconds * 1e9)
         self._orders: deque[Callable[[], None]] = deque()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._poll = select.poll()
+        self._poll.register(self._wake_read, select.POLLIN)
+        self._polled: int | None = None
+        self._looked_at = 0
         self._over = False
         self._microphone: tuple[int, int] | None = None  # the child's output, and its input
         self._reader = BlockReader()
         self._meter = Meter()
-        self._heard_at = self._level_at = self._synced_at = 0
+        self._heard_at = self._level_at = self._synced_at = self._durable_to = 0
         self._hearing = False
         self._audio: BoundAudio | None = None
         self._open = False
         self._open_from = 0
         self._switches: deque[Switch] = deque()
+        self._unsettled: deque[Switch] = deque()  # carried out, and not known to be on the disk yet
         self._held: deque[_HeldBlock] = deque()
         self._next_frame: int | None = None
         self._expected_ns: int | None = None
@@ -193,6 +202,7 @@ class Recorder(threading.Thread):
         self._again_at = 0
         self._given_up = False
         self._storing = False
+        self._halting = False
 
     # ── asked by the service, in any thread ──
 
@@ -205,7 +215,7 @@ class Recorder(threading.Thread):
 
     def begin(self, opening: Opening, at: int) -> Future[Recording]:
         """Make the recording, durably, and open the gate from `at` on. OSError: there is no recording."""
-        done: Future[Recording] = Future()
+        done = _promise(Recording)
         self._order(lambda: self._begin(opening, at, done))
         return done
 
@@ -221,7 +231,7 @@ class Recorder(threading.Thread):
 
     def line(self, event: str, at: int, fields: Mapping[str, Value]) -> Future[int]:
         """A journal line about a moment; while storing it gets the frame that was captured then."""
-        done: Future[int] = Future()
+        done = _promise(int)
         self._order(lambda: self._line(event, at, fields, done))
         return done
 
@@ -237,13 +247,22 @@ class Recorder(threading.Thread):
         return switch.done
 
     def _order(self, order: Callable[[], None]) -> None:
-        if self._over:
-            return
         self._orders.append(order)
+        if self._over:
+            self._obey()  # the thread no longer does; what is asked of an ended recorder is refused
+            return
         try:
             os.write(self._wake_write, b"!")
         except BlockingIOError:
             return  # the pipe is full of wake-ups: it is awake
+
+    def _obey(self) -> None:
+        while self._orders:
+            try:
+                order = self._orders.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            order()
 
     # ── the thread ──
 
@@ -254,27 +273,43 @@ class Recorder(threading.Thread):
             log.exception("the recorder failed")
             self._over = True
             self._report(Died())
+        self._refuse_the_rest()
 
     def _work(self) -> None:
-        poll = select.poll()
-        poll.register(self._wake_read, select.POLLIN)
-        listening: int | None = None
         while not self._over:
-            wanted = self._microphone[0] if self._microphone and not self._must_wait else None
-            if wanted != listening:
-                if listening is not None:
-                    poll.unregister(listening)
-                if wanted is not None:
-                    poll.register(wanted, select.POLLIN)
-                listening = wanted
-            for fd, _ in poll.poll(self._patience_ms()):
-                if fd == self._wake_read:
-                    os.read(self._wake_read, 4096)
-                elif self._microphone and fd == self._microphone[0]:
-                    self._take_blocks(fd)
-            while self._orders:
-                self._orders.popleft()()
+            if self._must_wait:
+                self._heard_at = self._clock.monotonic_ns()
+            else:
+                now = self._clock.monotonic_ns()
+                self._heard_at = min(now, self._heard_at + now - self._looked_at)
+            readable = self._look(self._patience_ms())
+            self._looked_at = self._clock.monotonic_ns()
+            if self._wake_read in readable:
+                os.read(self._wake_read, 4096)
+            if self._microphone and self._microphone[0] in readable:
+                self._take_blocks(self._microphone[0])
+            self._obey()
             self._watch()
+
+    def _look(self, patience_ms: int) -> set[int]:
+        """Wait until there is something to read, or nothing came for so long."""
+        wanted = self._microphone[0] if self._microphone and not self._must_wait else None
+        if wanted != self._polled:
+            if self._polled is not None:
+                self._poll.unregister(self._polled)
+            if wanted is not None:
+                self._poll.register(wanted, select.POLLIN)
+            self._polled = wanted
+        return {fd for fd, _ in self._poll.poll(patience_ms)}
+
+    def _refuse_the_rest(self) -> None:
+        """The thread is over, and nobody shall wait for it."""
+        refused = (*self._unsettled, *self._switches)
+        self._unsettled.clear()
+        self._switches.clear()
+        for switch in refused:
+            switch.done.set_exception(OSError("the recorder has ended"))
+        self._obey()
 
     @property
     def _must_wait(self) -> bool:
@@ -292,14 +327,23 @@ class Recorder(threading.Thread):
         """What is due by the clock."""
         now = self._clock.monotonic_ns()
         self._drain(now - HOLD_BACK_NS)
-        if self._hearing and not self._must_wait and now - self._heard_at > QUIET_NS and not self._has_own_clock:
+        if self._hearing and not self._must_wait and self._quiet_ns > QUIET_NS and not self._has_own_clock:
             self._lost()
         if self._failing_since is not None:
             self._try_again(now)
         while self._switches and self._is_overdue(self._switches[0], now):
-            self._carry_out(self._switches.popleft())
-        if self._audio is not None and now - self._synced_at >= self._sync_ns:
+            self._next_switch()
+        if self._audio is not None and self._audio.has_unsynced and self._is_sync_due(now):
             self._sync()
+
+    def _is_sync_due(self, now: int) -> bool:
+        """By the age of the first frame that is not on the disk; sound that comes late is no reason to sync all the time."""
+        return now - self._durable_to >= self._sync_ns and now - self._synced_at >= self._sync_ns // 2
+
+    @property
+    def _quiet_ns(self) -> int:
+        """For how long this thread has looked for sound in vain."""
+        return self._looked_at - self._heard_at
 
     def _is_overdue(self, switch: Switch, now: int) -> bool:
         if self._must_wait:
@@ -307,7 +351,7 @@ class Recorder(threading.Thread):
         if switch.opens or not self._open:
             return True
         nothing_comes = self._microphone is None or not self._hearing
-        return nothing_comes or (not self._has_own_clock and now - switch.at > self._late_ns)
+        return nothing_comes or (now - switch.at > self._late_ns and self._quiet_ns > self._late_ns)
 
     # ── blocks ──
 
@@ -359,10 +403,11 @@ class Recorder(threading.Thread):
             copy = Block(block.frame, block.captured_ns, block.frames, block.flags, memoryview(bytes(block.pcm)))
             self._held.append(_HeldBlock(copy, copy.captured_ns + _ns(copy.frames, hello.format)))
 
-    def _drain(self, until_ns: int) -> None:
-        """Store or drop what was captured before a moment."""
-        while self._held and self._held[0].ends_ns <= until_ns and self._reader.hello is not None:
-            self._pass(self._reader.hello.format, self._held.popleft().block)
+    def _drain(self, until_ns: int | None) -> None:
+        """Store or drop what was captured before a moment, or all of it."""
+        hello = self._reader.hello
+        while hello is not None and self._held and (until_ns is None or self._held[0].ends_ns <= until_ns):
+            self._pass(hello.format, self._held.popleft().block)
 
     def _pass(self, audio_format: PcmFormat, block: Block) -> None:
         """Store of a live block what was captured while the gate was open, cut to the frame at each switch."""
@@ -373,6 +418,8 @@ class Recorder(threading.Thread):
             cut = max(begin, _first_frame_at(block, audio_format, switch.at))
             if self._open:
                 self._keep(audio_format, block, begin, cut)
+                if cut == 0 and not switch.opens:
+                    self._fill_of_a_hole(audio_format, block, switch.at)
             begin = cut
             self._carry_out(switch, reached=True)
         if self._open:
@@ -380,7 +427,7 @@ class Recorder(threading.Thread):
 
     def _keep(self, audio_format: PcmFormat, block: Block, begin: int, end: int) -> None:
         """Store frames `begin` to `end` of a block, after what is missing before them."""
-        if not self._has_own_clock:
+        if not self._has_own_clock and self._next_frame is None:
             begin = max(begin, _first_frame_at(block, audio_format, self._open_from))
         if end <= begin or self._audio is None:
             return
@@ -412,6 +459,20 @@ class Recorder(threading.Thread):
             return "overflow"
         return "deficit" if block.flags & Flags.DEFICIT else None
 
+    def _fill_of_a_hole(self, audio_format: PcmFormat, block: Block, at: int) -> None:
+        """Somebody pressed within what is missing before a block: up to then it belongs to the recording."""
+        if self._next_frame is None:
+            self._fill_up_to(at)
+            return
+        exact = block.frame - self._next_frame
+        why = "overrun" if exact > 0 else self._why_by_clock(block)
+        if why is None or self._expected_ns is None:
+            return
+        self._why_missing = why
+        missing_ns = at - self._expected_ns
+        if missing_ns >= (0 if exact > 0 else SMALLEST_GAP_NS):
+            self._fill(missing_ns * audio_format.rate // 1_000_000_000, CLOCK_UNCERTAINTY_NS, why)
+
     def _fill_up_to(self, at: int) -> None:
         """The recording ends, or pauses, while nothing is heard: what is missing up to then."""
         if self._audio is not None and not self._has_own_clock and self._expected_ns is not None:
@@ -429,8 +490,10 @@ class Recorder(threading.Thread):
         self._audio.line("gap", {"frame": at, "frames": frames, "uncertainty_frames": uncertainty, "why": why, **self._now()})
         self._report(GapFilled(at, frames, uncertainty_ns, why))
         piece = int(audio_format.rate * SILENCE_SECONDS)
+        silence = bytes(piece * audio_format.frame_bytes)  # the same one each time: hours of it take no memory
         for begin in range(0, frames, piece):
-            self._append(bytes(min(piece, frames - begin) * audio_format.frame_bytes))
+            rest = frames - begin
+            self._append(silence if rest >= piece else bytes(rest * audio_format.frame_bytes))
 
     def _append(self, pcm: bytes) -> None:
         if self._audio is None:
@@ -445,32 +508,54 @@ class Recorder(threading.Thread):
 
     def _end_of_own_clock(self, flags: Flags) -> None:
         """All that the source gave was taken in before this mark came."""
-        closing = next((switch for switch in self._switches if not switch.opens), None)
-        if closing is not None:
-            self._switches.remove(closing)
-            self._carry_out(closing)
+        if self._halting:
+            self._next_switch()
         elif flags & Flags.END and self._open:
             self._report(SourceEnded())
+
+    def _next_switch(self) -> None:
+        """Carry out the first of those that wait; of a source with its own clock, all up to the next halt."""
+        self._halting = False
+        self._carry_out(self._switches.popleft())
+        if self._has_own_clock:
+            self._turn_own_clock()
+
+    def _turn_own_clock(self) -> None:
+        """What was asked is carried out in order. A halt has to be answered first: until then all that comes is stored."""
+        while self._switches and not self._halting:
+            switch = self._switches[0]
+            if not switch.opens and self._open and self._hearing:
+                self._tell_source(b"halt\n")
+                self._halting = self._hearing
+                continue
+            self._switches.popleft()
+            self._carry_out(switch)
+            if switch.opens:
+                self._tell_source(b"go\n")
 
     # ── the microphone ──
 
     def _listen(self, output_fd: int, input_fd: int) -> None:
         self._let_go()
+        if self._over:
+            os.close(output_fd)
+            os.close(input_fd)
+            return
         self._microphone = (output_fd, input_fd)
         self._reader = BlockReader()
         self._meter = Meter()
         self._level_at = 0
+        self._halting = False
         if self._open:
             self._tell_source(b"go\n")
 
     def _let_go(self) -> None:
         """The child ends when its input is closed."""
-        self._drain(self._clock.monotonic_ns())
+        self._drain(None)
         if self._microphone is not None:
             for fd in self._microphone:
                 os.close(fd)
         self._microphone = None
-        self._held.clear()
         self._hearing = False
         self._next_frame = None
 
@@ -491,22 +576,15 @@ class Recorder(threading.Thread):
     # ── the gate ──
 
     def _set(self, switch: Switch) -> None:
-        if self._audio is None:
+        if self._audio is None or self._over:
             switch.done.set_exception(OSError("no recording is open"))
             return
         if switch.opens:
             self._set_storing(on=self._hearing)
         if self._has_own_clock:
-            if switch.opens:
-                self._carry_out(switch)
-                self._tell_source(b"go\n")
-            elif self._open and self._hearing:
-                self._switches.append(switch)
-                self._tell_source(b"halt\n")
-            else:
-                self._carry_out(switch)
-            return
-        if switch.opens and not self._switches:
+            self._switches.append(switch)
+            self._turn_own_clock()
+        elif switch.opens and not self._switches:
             self._carry_out(switch)
         else:
             self._switches.append(switch)
@@ -527,16 +605,20 @@ class Recorder(threading.Thread):
             self._open = False
         if switch.event is not None:
             audio.line(switch.event, {"frame": audio.frames, **stamp(self._clock, switch.at), **switch.fields})
+        self._unsettled.append(switch)
         self._sync()
-        if self._failing_since is not None and not self._given_up:
-            self._switches.appendleft(Switch(switch.at, switch.opens, None, {}, switch.ends, switch.done))
-            return
-        self._done(switch)
+        if self._failing_since is None or self._given_up:
+            self._settle()
+
+    def _settle(self) -> None:
+        """What was carried out is on the disk, or never will be: say so to who asked."""
+        while self._unsettled:
+            self._done(self._unsettled.popleft())
 
     def _done(self, switch: Switch) -> None:
         audio = self._audio
         if not switch.opens:
-            self._set_storing(on=False)
+            self._set_storing(on=self._open and self._hearing)
         if switch.ends and audio is not None:
             audio.close()
             self._audio = None
@@ -547,7 +629,7 @@ class Recorder(threading.Thread):
 
     def _begin(self, opening: Opening, at: int, done: Future[Recording]) -> None:
         hello = self._reader.hello
-        if hello is None:
+        if hello is None or self._over:
             done.set_exception(OSError("no microphone is open"))
             return
         try:
@@ -557,7 +639,6 @@ class Recorder(threading.Thread):
             done.set_exception(error)
             return
         self._failing_since, self._given_up = None, False
-        self._synced_at = self._clock.monotonic_ns()
         self._report(Durable(0, self._audio.durable_bytes))
         self._set(Switch(at, opens=True, event=None, fields={}))
         done.set_result(recording)
@@ -596,7 +677,7 @@ class Recorder(threading.Thread):
     # ── lines and syncs ──
 
     def _line(self, event: str, at: int, fields: Mapping[str, Value], done: Future[int]) -> None:
-        if self._audio is None:
+        if self._audio is None or self._over:
             done.set_exception(OSError("no recording is open"))
             return
         self._audio.line(event, {"frame": self._frame_at(at), **stamp(self._clock, at), **fields})
@@ -612,7 +693,8 @@ class Recorder(threading.Thread):
             return 0
         if not self._open or self._expected_ns is None or self._has_own_clock:
             return self._audio.frames
-        ahead = (at - self._expected_ns) * self._audio.format.rate // 1_000_000_000
+        closing = next((switch.at for switch in self._switches if not switch.opens), at)
+        ahead = (min(at, closing) - self._expected_ns) * self._audio.format.rate // 1_000_000_000
         return max(0, self._audio.frames + ahead)
 
     def _now(self) -> dict[str, Value]:
@@ -627,6 +709,8 @@ class Recorder(threading.Thread):
             self._disk_failed()
             return
         self._synced_at = self._clock.monotonic_ns()
+        heard_to = None if self._has_own_clock else self._expected_ns
+        self._durable_to = self._synced_at if heard_to is None else heard_to
         self._report(Durable(self._audio.durable_frames, self._audio.durable_bytes))
 
     def _disk_failed(self) -> None:
@@ -644,30 +728,47 @@ class Recorder(threading.Thread):
         except OSError:
             self._again_at = now + AGAIN_AFTER_NS
             if self._failing_since is not None and now - self._failing_since > GIVE_UP_AFTER_NS:
-                self._given_up = True
-                self._report(DiskIs(well=False, given_up=True))
-                while self._switches:
-                    self._done(self._switches.popleft())
+                self._give_up()
             return
         self._failing_since = None
         self._audio.line("disk-failed", {"frame": self._audio.frames, **self._now()})
         self._sync()
+        if self._must_wait:
+            return
         self._report(DiskIs(well=True))
+        self._settle()
         if self._open and self._hearing:
             self._set_storing(on=True)
 
+    def _give_up(self) -> None:
+        """Nothing more is stored; what is on the disk is as safe as after a kill."""
+        self._given_up = True
+        self._open = self._halting = False
+        self._report(DiskIs(well=False, given_up=True))
+        self._unsettled.extend(self._switches)
+        self._switches.clear()
+        self._settle()
+
     def _set_storing(self, *, on: bool) -> None:
+        on = on and self._audio is not None and self._failing_since is None
         if on is not self._storing:
             self._storing = on
             self._report(StoringIs(on))
 
     def _end(self) -> None:
+        self._let_go()
         self._sync()
         if self._audio is not None:
             self._audio.close()
             self._audio = None
-        self._let_go()
         self._over = True
+
+
+def _promise(_what: type[Result]) -> Future[Result]:
+    """A future that whoever waits for it cannot cancel: what was asked is carried out, also when nobody waits any more."""
+    promise: Future[Result] = Future()
+    promise.set_running_or_notify_cancel()
+    return promise
 
 
 def origination(recording_id: str, began: datetime) -> Origination:

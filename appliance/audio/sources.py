@@ -103,7 +103,8 @@ class PortAudioSource:
             if not ready:
                 return None
             content, overflowed = self._stream.read(ready)
-            now, left = time.monotonic_ns(), max(0, self._stream.read_available)
+            left = max(0, self._stream.read_available)
+            now = time.monotonic_ns()  # behind it: what comes in between makes a time too late, and never one too early
         except self._error as error:
             raise SourceError(f"The microphone went away: {error}.") from error
         if overflowed:
@@ -150,10 +151,13 @@ class WavTrack:
         self._again = again
 
     def next(self, frames: int) -> bytes:
-        content = self._read(frames)
-        if not content and self._again:
-            self._file.seek(0)
+        try:
             content = self._read(frames)
+            while self._again and self._file.frames and (missing := frames - self.format.frames(len(content))):
+                self._file.seek(0)
+                content += self._read(missing)
+        except RuntimeError as error:  # of which libsndfile's errors are a kind
+            raise SourceError(f"{self.name} cannot be played to its end: {error}.") from error
         return content
 
     def _read(self, frames: int) -> bytes:

@@ -89,7 +89,8 @@ class PinButton:
     def close(self) -> None:
         if self._button.closed:
             return
-        # gpiozero drops its event functions one by one while it closes; a press in between would call a missing one
+        # gpiozero takes itself apart piece by piece while the pin still tells it of presses: an AttributeError in the pin's thread
+        self._button.pin.when_changed = None
         for event in ("when_pressed", "when_held", "when_released"):
             setattr(self._button, event, None)
         self._button.close()

@@ -21,6 +21,8 @@ from appliance.meeting import Tone
 RATE = 48_000
 NOTE_SECONDS = 0.18
 LOUDNESS = 0.2
+QUIET_SECONDS = 0.1
+"""Silence before and behind a tone: some drivers swallow a stream's first and last hundredths, and that would be a click."""
 LONGEST_SECONDS = 5.0
 
 # In Hz, one note after the other: rising for a beginning, falling for an end, the same note for a confirmation.
@@ -57,6 +59,10 @@ class Loudspeaker:
         if self._task is not None and not self._waiting.full():
             self._waiting.put_nowait(tone)
 
+    async def until_quiet(self) -> None:
+        """All that was asked for has sounded, or was given up."""
+        await self._waiting.join()
+
     def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
@@ -64,6 +70,7 @@ class Loudspeaker:
     async def _play_all(self) -> None:
         while True:
             await self._play(await self._waiting.get())
+            self._waiting.task_done()
 
     async def _play(self, tone: Tone) -> None:
         child = await asyncio.create_subprocess_exec(
@@ -105,9 +112,10 @@ def main() -> int:
     import sounddevice
 
     tone, device = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
+    quiet = bytes(2 * int(RATE * QUIET_SECONDS))
     try:
         with sounddevice.RawOutputStream(samplerate=RATE, channels=1, dtype="int16", device=device or None) as stream:
-            stream.write(pcm(MELODIES[Tone(tone)]))
+            stream.write(quiet + pcm(MELODIES[Tone(tone)]) + quiet)
     except (sounddevice.PortAudioError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

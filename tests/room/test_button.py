@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import gpiozero
 import pytest
 
 from appliance.agreement import Party
@@ -178,3 +179,19 @@ def test_a_closed_button_leaves_no_thread_behind() -> None:
     assert len(threads_of_buttons()) == before + 1
     finger.close()
     assert len(threads_of_buttons()) == before
+
+
+def test_a_press_in_the_middle_of_closing_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gpiozero closes a button in steps; its own close of the pin comes last, and a finger may be quicker."""
+    heard = Heard()
+    finger = FingerAtAPin(heard)
+    close = gpiozero.GPIODevice.close
+
+    def close_with_a_finger_on_it(device: gpiozero.GPIODevice) -> None:
+        if not device.closed:
+            tap(finger)
+        close(device)
+
+    monkeypatch.setattr(gpiozero.GPIODevice, "close", close_with_a_finger_on_it)
+    finger.close()
+    assert heard.told == []

@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -360,6 +361,7 @@ def test_a_screen_that_falls_over_shows_no_traceback_and_comes_back(socket_path:
     program = tmp_path / "falls_over.py"
     program.write_text(FALLS_OVER_ONCE)
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
     with subprocess.Popen(
         [sys.executable, str(program), str(socket_path)],
         stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "linux", "PYTHONPATH": str(Path(__file__).parents[2])},

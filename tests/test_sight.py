@@ -1,0 +1,118 @@
+"""What the room sees: the truth of where things stand, and what is wrong in sentences, in the meeting's language."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from appliance.agreement import PARTIES, Party
+from appliance.copies.copying import CopyState, Why
+from appliance.meeting import Meeting, Microphone, State
+from appliance.sight import STICK_TROUBLE, RecordingInSight, Sight, snapshot, trouble
+from appliance.words import Trouble, speak
+
+BLUE, RED = CopyState("blue-1", "SANDISK BLAUW"), CopyState("red-2", "KINGSTON ROOD")
+UNDER_WAY = (State.ANNOUNCING, State.AGREEING, State.AGREED, State.RECORDING, State.PAUSED)
+
+
+def sight(*copies: CopyState, language: str = "en", **more: object) -> Sight:
+    return Sight(language=language, copies=copies, **more)  # type: ignore[arg-type]
+
+
+def seconds(count: float) -> RecordingInSight:
+    return RecordingInSight("k7qm", Path("/recordings/k7qm"), 48_000, frames=int(count * 48_000))
+
+
+def told(meeting: Meeting, seen: Sight) -> list[str]:
+    return list(trouble(meeting, seen))
+
+
+def test_where_nothing_is_wrong_nothing_is_said() -> None:
+    for state in State:
+        assert told(Meeting(state), sight(BLUE, RED)) == []
+
+
+@pytest.mark.parametrize("state", UNDER_WAY)
+def test_before_and_during_a_recording_missing_sticks_are_said(state: State) -> None:
+    assert told(Meeting(state), sight()) == [Trouble.NO_STICK]
+    assert told(Meeting(state), sight(BLUE)) == [Trouble.ONE_STICK]
+
+
+@pytest.mark.parametrize("state", [State.IDLE, State.DECLINED, State.HANDOVER])
+def test_where_nobody_needs_a_stick_none_is_asked_for(state: State) -> None:
+    assert told(Meeting(state), sight()) == []
+
+
+def test_a_stick_that_failed_is_named_and_does_not_count() -> None:
+    full = replace(RED, state="failed", says="full")
+    assert told(Meeting(State.RECORDING), sight(BLUE, full)) == [
+        speak("en")(Trouble.STICK_FULL).format(stick="KINGSTON ROOD"),
+        Trouble.ONE_STICK,
+    ]
+
+
+@pytest.mark.parametrize("why", get_args(Why))
+@pytest.mark.parametrize("language", ["nl", "en"])
+def test_every_reason_why_a_copy_fails_has_its_sentence(why: Why, language: str) -> None:
+    assert why in STICK_TROUBLE
+    (sentence,) = told(Meeting(State.HANDOVER), sight(BLUE, replace(RED, state="failed", says=why), language=language))
+    assert "KINGSTON ROOD" in sentence
+    assert "{" not in sentence
+
+
+def test_a_microphone_that_is_gone_says_what_is_safe() -> None:
+    lost = Meeting(State.RECORDING, started=True, microphone=Microphone.LOST)
+    (sentence,) = told(lost, sight(BLUE, RED, recording=seconds(754)))
+    assert "00:12:34" in sentence
+    assert told(replace(lost, state=State.AGREED, started=False), sight(BLUE, RED)) == [Trouble.MICROPHONE_MISSING]
+    assert told(replace(lost, state=State.HANDOVER), sight(BLUE, RED)) == []
+
+
+def test_what_the_disk_refused_is_said_once_however_often_it_did() -> None:
+    often = sight(BLUE, RED, special=[Trouble.NOT_REGISTERED, Trouble.NOT_REGISTERED, Trouble.NOT_SEALED])
+    assert told(Meeting(), often) == [Trouble.NOT_REGISTERED, Trouble.NOT_SEALED]
+
+
+def test_a_disk_that_fails_and_one_that_is_full_are_said_in_every_state() -> None:
+    for state in State:
+        sentences = told(Meeting(state, room_on_disk=False), sight(BLUE, RED, disk_well=False))
+        assert sentences == [Trouble.DISK_FAILING, Trouble.DISK_FULL]
+
+
+def test_trouble_is_said_in_the_language_of_the_meeting() -> None:
+    (dutch,) = told(Meeting(State.RECORDING), sight(language="nl"))
+    assert dutch != Trouble.NO_STICK
+    assert "stick" in dutch
+
+
+def test_rule_4_a_copy_is_told_as_verified_only_when_the_register_knows() -> None:
+    verified = replace(BLUE, state="verified", folder="/media/blue/k7qm", bytes=10, verified_bytes=10)
+    seen = sight(verified)
+    assert [copy.state for copy in snapshot(Meeting(State.COPYING), seen, 0).copies] == ["following"]
+    seen.registered = frozenset({"blue-1"})
+    assert [copy.state for copy in snapshot(Meeting(State.COPYING), seen, 0).copies] == ["verified"]
+
+
+def test_a_stick_is_told_by_where_it_is_and_by_what_people_call_it() -> None:
+    seen = sight(BLUE, stick_paths={"blue-1": Path("/media/recorder/BLAUW")})
+    (copy,) = snapshot(Meeting(), seen, 0).copies
+    assert (copy.stick, copy.label) == ("/media/recorder/BLAUW", "SANDISK BLAUW")
+
+
+def test_rule_t2_the_parties_are_told_in_the_order_in_which_they_are_asked() -> None:
+    meeting = Meeting(State.AGREED, confirmed=frozenset({Party.GUEST, Party.CLIENT, Party.PROFESSIONAL}), guest=True)
+    assert snapshot(meeting, sight(), 0).confirmed == [*PARTIES, Party.GUEST]
+
+
+def test_the_light_that_is_told_is_the_lamps_own_word_and_storing_the_writers() -> None:
+    shown = snapshot(Meeting(State.RECORDING, storing=True), sight(light=False), 0)
+    assert (shown.storing, shown.light) == (True, False)
+
+
+def test_a_recording_is_told_as_far_as_it_is_on_the_disk() -> None:
+    shown = snapshot(Meeting(State.RECORDING), sight(recording=seconds(2.5)), 0)
+    assert shown.recording is not None
+    assert (shown.recording.frames, shown.recording.seconds, shown.recording.sha256) == (120_000, 2.5, None)
