@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -34,6 +35,12 @@ def _text(_: click.Context, parameter: click.Parameter, value: Any) -> Any:
         "".join(map(str, value if isinstance(value, tuple) else (value,))).encode()
     except UnicodeEncodeError as error:
         raise click.BadParameter("this is not UTF-8 text.", param=parameter) from error
+    return value
+
+
+def _a_number(_: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("this is not a number.", param=parameter)
     return value
 
 
@@ -120,7 +127,7 @@ def ui(root: Path | None, as_json: bool) -> None:  # noqa: ARG001
 
 @main.command(epilog=example("demo", "demo --headless --seconds 5"))
 @click.option("--headless", is_flag=True, help="Without a screen: the whole job, then one line of JSON.")
-@click.option("--seconds", type=click.FloatRange(0.1, 24 * 3600), help="How long to record (with --headless). [default: 5]")
+@click.option("--seconds", type=click.FloatRange(0.1, 24 * 3600), callback=_a_number, help="How long to record (with --headless). [default: 5]")
 @everywhere
 def demo(headless: bool, seconds: float | None, root: Path | None, as_json: bool) -> None:  # noqa: ARG001
     """The whole job without any hardware: a microphone if there is one, else a spoken sample; two folders as sticks."""

@@ -96,6 +96,7 @@ from appliance.protocol import (
     KeptRecording,
     LaterRequest,
     MarkRequest,
+    Mistaken,
     PauseRequest,
     PressRequest,
     ReceivedRequest,
@@ -174,7 +175,7 @@ class Service:
         self._copied: Recording | None = None
         """What the copies are of: goes on when the meeting is over; None while they are of a note, or of nothing."""
         self._earlier: tuple[str, ...] = ()
-        self._beginning: asyncio.Task[object] | None = None
+        self._beginning: asyncio.Task[bool] | None = None
         self._good_texts: dict[str, Texts] = {}
         self._lines: list[tuple[str, dict[str, Value]]] = []
         self._not_sealing = asyncio.Event()
@@ -197,7 +198,7 @@ class Service:
             self._loop.add_signal_handler(number, self._stopped.set)
         self._places.recordings.mkdir(parents=True, exist_ok=True)
         self._doors.take_lock(self._places.control_socket)
-        for language in self._sight.languages:
+        for language in dict.fromkeys((*self._sight.languages, self._config.organisation.language)):
             self._good_texts[language] = agreement_texts(self._places, language)
         self._register = await self._small(lambda: RegisterFile.open(self._disk, self._places.register))
         self._recorder = rec.Recorder(
@@ -405,8 +406,8 @@ class Service:
         except TimeoutError:
             self.happen(MicrophoneIs(Microphone.LOST))
 
-    async def _begin(self, at: int) -> None:
-        """Make the recording and store from `at` on; BeginFailed when the disk refuses."""
+    async def _begin(self, at: int) -> bool:
+        """Make the recording and store from `at` on; False, and BeginFailed, when the disk refuses."""
         began = wall_of(self._clock, at).astimezone(self._zone)
         agreement = self._sight.agreement or self._agreement(self._sight.language)
         earlier = self._parts() if self._meeting.first_part else ()
@@ -431,7 +432,7 @@ class Service:
             log.exception("the recording could not begin")
             self._sight.special.append(Trouble.NOT_BEGUN)
             self.happen(BeginFailed())
-            return
+            return False
         self._recording, self._earlier = recording, earlier
         self._lingering = False
         self._sight.registered = frozenset()
@@ -442,6 +443,7 @@ class Service:
         self._copies.start(recording.folder)
         await self._add_to_register("begun", {"id": recording.id, "folder": recording.folder.name, "part_of": list(earlier)})
         self._publish()
+        return True
 
     def _in_recorder(self, order: Callable[[], Future[int]]) -> Pending:
         return asyncio.wrap_future(order())
@@ -461,10 +463,10 @@ class Service:
     async def _finish(self, at: int, by: StoppedBy) -> None:
         """The recording's end reaches the disk; its seal then goes on by itself."""
         done = asyncio.wrap_future(self._recorder.finish(at, "stopped", {"by": by.value}))
-        if self._beginning is not None:
-            await self._beginning
-        recording = self._recording
-        if recording is None:
+        recording = self._recording if self._beginning is None or await self._beginning else None
+        if recording is None:  # stopped before the disk said that it could not begin
+            await asyncio.gather(done, return_exceptions=True)
+            self.happen(NothingStored())
             return
         try:
             await done
@@ -617,7 +619,8 @@ class Service:
         """The meeting is over. Copies that are not through yet go on until they are, or until the next recording."""
         self._lines.clear()
         self._sight.agreement = None
-        self._sight.language = self._config.organisation.language
+        if self._meeting.state is State.IDLE:  # who declined goes on in the language of their meeting
+            self._sight.language = self._config.organisation.language
         self._sight.part = 1
         if before.started:
             self._recording, self._earlier = None, ()
@@ -674,6 +677,9 @@ class Service:
 
     async def _answer(self, request: RoomRequest) -> Reply:
         at = self._now()
+        if isinstance(request, AnnounceRequest) and request.language not in {None, *self._sight.languages}:
+            there = ", ".join(self._sight.languages)
+            return Mistaken(f"There is no agreement in the language {request.language!r}; there is one in {there}.")
         event = self._event(request, at)
         if event is None:
             return self._snapshot()

@@ -227,11 +227,14 @@ def test_a_second_service_in_one_room_is_status_1(table: Table) -> None:
     assert is_a_sentence(said.err)
 
 
-def test_a_room_that_cannot_be_written_is_status_1_and_says_where(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    said = run_outside("serve", "--root", tmp_path / "file" / "room", "--source", "synthetic")
+def test_a_room_that_cannot_be_written_is_status_1_and_says_where() -> None:
+    said = run_outside("serve", "--root", "/proc/no-room-here", "--source", "synthetic")
     assert said.status == NOT_DONE
-    assert str(tmp_path / "file") in said.err
+    assert "/proc/no-room-here" in said.err
+    assert "Traceback" not in said.err
+    said = run_outside("demo", "--headless", "--root", "/proc/no-room-here")
+    assert (said.status, said.out) == (NOT_DONE, "")
+    assert "/proc/no-room-here" in said.err
     assert "Traceback" not in said.err
 
 

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import App
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.events import Key
 from textual.timer import Timer
 
@@ -92,9 +92,9 @@ class RoomApp(App[None]):
     CSS_PATH = Path(__file__).with_name("room.tcss")
     TITLE = "meeting-recorder"
     ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (70, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-low"), (20, "-middle"), (28, "-high")]
-    BINDINGS: ClassVar[list[Binding]] = [Binding("ctrl+q,ctrl+c", "quit", show=False, priority=True)]
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (70, "-wide")]  # noqa: RUF012 - Textual's own form
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (20, "-middle"), (28, "-high")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q,ctrl+c", "quit", show=False, priority=True)]
 
     def __init__(self, socket_path: Path) -> None:
         super().__init__()
@@ -200,11 +200,11 @@ class RoomApp(App[None]):
     async def _one_moment(self, silent_for: float) -> None:
         if silent_for <= OLD_AFTER_S:
             return
-        here = self.screen
-        if not isinstance(here, Moment):
-            here = Moment(self.newest, self.language)
-            await self.push_screen(here)
-        here.show_silence(silent_for)
+        moment = self.screen if isinstance(self.screen, Moment) else None
+        if moment is None:
+            moment = Moment(self.newest, self.language)
+            await self.push_screen(moment)
+        moment.show_silence(silent_for)
 
     @work(name="ask where the meeting stands")
     async def _ask_where_it_stands(self) -> None:

@@ -83,7 +83,7 @@ def _grid(text: str) -> list[str] | None:
         return None
     glyphs: list[tuple[str, ...]] = []
     for letter in text.upper():
-        base, *accents = unicodedata.normalize("NFD", letter)
+        base, *accents = list(unicodedata.normalize("NFD", letter))
         if base not in _GLYPHS or any(accent not in _ACCENTS for accent in accents):
             return None
         above = _ACCENTS[accents[0]] if accents else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -73,8 +74,11 @@ async def until(holds: Callable[[], bool], seconds: float = 8) -> None:
 
 
 def children() -> set[int]:
-    tasks = Path("/proc/self/task")
-    return {int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()}
+    found: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread that has ended since
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return found
 
 
 def is_running(pid: int) -> bool:

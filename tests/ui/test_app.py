@@ -189,7 +189,8 @@ async def test_a_refusal_is_said_and_goes_away(room: Room, screen: RoomApp, monk
     await room.show(SCREENS["07-agreed"])
     async with screen.run_test() as pilot:
         await seen(screen, pilot, "Afgesproken")
-        for answer in [Refused("no-microphone", "Steek de stekker erin."), Mistaken("Dat was geen vraag.")]:
+        answers: list[Refused | Mistaken] = [Refused("no-microphone", "Steek de stekker erin."), Mistaken("Dat was geen vraag.")]
+        for answer in answers:
             room.refuses = answer
             await press(pilot, "space")
             await seen(screen, pilot, answer.says)
