@@ -127,7 +127,12 @@ def ui(root: Path | None, as_json: bool) -> None:  # noqa: ARG001
 
 @main.command(epilog=example("demo", "demo --headless --seconds 5"))
 @click.option("--headless", is_flag=True, help="Without a screen: the whole job, then one line of JSON.")
-@click.option("--seconds", type=click.FloatRange(0.1, 24 * 3600), callback=_a_number, help="How long to record (with --headless). [default: 5]")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 24 * 3600),
+    callback=_a_number,
+    help="How long to record (with --headless). [default: 5]",
+)
 @everywhere
 def demo(headless: bool, seconds: float | None, root: Path | None, as_json: bool) -> None:  # noqa: ARG001
     """The whole job without any hardware: a microphone if there is one, else a spoken sample; two folders as sticks."""

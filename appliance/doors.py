@@ -79,7 +79,7 @@ class Doors:
         self._paths: list[Path] = []
 
     def take_lock(self, beside: Path) -> None:
-        """DoorError when another service has this place; held until the process ends."""
+        """DoorError when another service has this place; held until `give_up_lock`, or the end of the process, however it comes."""
         beside.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(beside.with_name(beside.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -88,6 +88,12 @@ class Doors:
             os.close(lock)
             raise DoorError(f"Another recorder's service is already running at {beside.parent}.") from error
         self._lock = lock
+
+    def give_up_lock(self) -> None:
+        """The very last thing: from now on another service may have this place."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     async def open_room(self, path: Path, group: str, answer: RoomAnswers) -> None:
         await self._open(path, group, protocol.room_requests, answer)

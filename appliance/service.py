@@ -113,7 +113,7 @@ from appliance.room.button import Button, Contact, PinButton
 from appliance.room.light import Lamp, PinLamp, SimulatedLamp
 from appliance.room.pins import open_pins
 from appliance.room.sounds import Loudspeaker, has_sound_card
-from appliance.sealing import Seal, begun, end_frame, seal
+from appliance.sealing import Begun, Seal, begun, end_frame, seal
 from appliance.sight import UNDER_WAY, RecordingInSight, Sight, snapshot
 from appliance.startup import Found, look_around, register_seal
 from appliance.store import Kept, Recording, Store, StoreError, entries_of
@@ -248,6 +248,7 @@ class Service:
         await asyncio.to_thread(self._recorder.end)
         self._lamp.close()
         self._small_things.shutdown()
+        self._doors.give_up_lock()
 
     def _loudspeaker_device(self) -> str | None:
         """None for silence: switched off, a simulated room, or a machine without a sound card and none named."""
@@ -293,7 +294,7 @@ class Service:
             interrupted=interrupted,
             sha256=waiting.seal.sha256 if waiting.seal else None,
         )
-        self._sight.kept_until = self._keep_until(entries)
+        self._sight.kept_until = self._keep_until(began)
         self._meeting = found(
             waiting.state,
             sha256=waiting.seal.sha256 if waiting.seal else None,
@@ -747,11 +748,12 @@ class Service:
     def _goes_at(self, kept: Kept) -> str | None:
         """When the appliance's own copy is due to be erased (RFC 3339); None while it is not sealed."""
         days = self._config.retention
-        if kept.handed_over_at:
-            return rfc3339(from_rfc3339(kept.handed_over_at) + timedelta(days=days.keep_days))
-        if kept.sealed_at:
-            return rfc3339(from_rfc3339(kept.sealed_at) + timedelta(days=days.keep_days_without_handover))
-        return None
+        if kept.sealed_at is None:
+            return None
+        goes = from_rfc3339(kept.sealed_at) + timedelta(days=days.keep_days_without_handover)
+        if kept.handed_over_at:  # however late that was: 'at the latest' is what both agreed on
+            goes = min(goes, from_rfc3339(kept.handed_over_at) + timedelta(days=days.keep_days))
+        return rfc3339(goes)
 
     # ── fingers (called by gpiozero's threads) ──
 
@@ -787,9 +789,9 @@ class Service:
         """Until when the appliance keeps its own copy at the latest."""
         return began + timedelta(days=self._config.retention.keep_days_without_handover)
 
-    def _keep_until(self, entries: Sequence[Entry]) -> datetime | None:
-        sealed = of_kind(entries, "sealed")
-        return self._latest_date(from_rfc3339(str(sealed[0]["wall"])).astimezone(self._zone)) if sealed else None
+    def _keep_until(self, began: Begun | None) -> datetime | None:
+        """The same after a restart as before it: from the beginning, as both read in the agreement."""
+        return self._latest_date(began.local.astimezone(self._zone)) if began else None
 
     def _snapshot(self) -> Snapshot:
         self._sight.copies = self._copies.states

@@ -64,7 +64,12 @@ def run(*words: str | Path) -> Said:
 def run_outside(*words: str | Path | bytes, **more: Any) -> Said:
     """A command, in a process of its own."""
     ran = subprocess.run(
-        [sys.executable, "-m", "appliance", *words], capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False, **more
+        [sys.executable, "-m", "appliance", *words],
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=20,
+        check=False,
+        **more,
     )
     return Said(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
 
@@ -166,7 +171,9 @@ def test_root_and_json_come_after_the_last_word_only(root: Path) -> None:
         ("[organisation]\ntimezone = 'Europe/Amsterdm'\n", ["organisation.timezone", "Europe/Amsterdam"]),
     ],
 )
-def test_a_configuration_that_is_wrong_is_status_2_and_says_key_values_and_near_miss(root: Path, text: str, says: list[str]) -> None:
+def test_a_configuration_that_is_wrong_is_status_2_and_says_key_values_and_near_miss(
+    root: Path, text: str, says: list[str]
+) -> None:
     (root / "config.toml").write_text(text)
     said = run_outside("serve", "--root", root, "--source", "synthetic")
     assert said.status == ASKED_WRONGLY
@@ -396,7 +403,10 @@ def test_an_answer_into_a_closed_pipe_shows_no_traceback(table: Table) -> None:
     closed, ours = os.pipe()
     os.close(closed)
     ran = subprocess.run(
-        [sys.executable, "-m", "appliance", "room", "status", "--root", table.root], stdout=ours, stderr=subprocess.PIPE, check=False
+        [sys.executable, "-m", "appliance", "room", "status", "--root", table.root],
+        stdout=ours,
+        stderr=subprocess.PIPE,
+        check=False,
     )
     os.close(ours)
     assert ran.stderr == b""

@@ -117,7 +117,9 @@ def test_a_service_that_never_answers_is_not_waited_for_for_ever(path: Path) -> 
         assert time.monotonic() - began < 0.8
 
 
-@pytest.mark.parametrize("words", [b"hello\n", b"{}\n", b'{"is":"weather"}\n', b'{"is":"snapshot","state":7}\n', b"\xff\n", b"null\n"])
+@pytest.mark.parametrize(
+    "words", [b"hello\n", b"{}\n", b'{"is":"weather"}\n', b'{"is":"snapshot","state":7}\n', b"\xff\n", b"null\n"]
+)
 def test_an_answer_that_is_none_is_said_so(path: Path, words: bytes) -> None:
     with somebody(path, words):
         assert "is not the recorder's service" in says(path)

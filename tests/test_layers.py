@@ -28,7 +28,11 @@ def test_every_module_has_its_layer() -> None:
 def loaded_by(program: str) -> set[str]:
     """The top-level modules that a fresh Python has after a program."""
     shown = subprocess.run(
-        [sys.executable, "-c", f"{program}\nimport sys\nprint(*sorted(sys.modules))"], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", f"{program}\nimport sys\nprint(*sorted(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
     )
     return {name.partition(".")[0] for name in shown.stdout.split()}
 
@@ -36,7 +40,10 @@ def loaded_by(program: str) -> set[str]:
 @pytest.mark.parametrize(
     ("program", "without"),
     [
-        ("import appliance.meeting, appliance.agreement, appliance.journal", {"asyncio", "threading", "socket", "msgspec", "click"}),
+        (
+            "import appliance.meeting, appliance.agreement, appliance.journal",
+            {"asyncio", "threading", "socket", "msgspec", "click"},
+        ),
         ("import appliance.cli", {"asyncio", "textual", "sounddevice", "soundfile", "gpiozero", "bagit", "numpy"}),
         ("import appliance.service", {"textual", "sounddevice", "soundfile", "gpiozero", "lgpio", "numpy", "click"}),
         ("import appliance.ui.app", {"sounddevice", "soundfile", "gpiozero", "numpy"}),

@@ -19,8 +19,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from appliance import protocol
-from appliance.agreement import PARTIES, Party
+from appliance.agreement import PARTIES
 from appliance.client import send
+from appliance.clock import RealClock
 from appliance.config import Config, Copies, Meeting, Organisation, Retention
 from appliance.disk import RealDisk
 from appliance.journal import check, of_kind
@@ -28,7 +29,7 @@ from appliance.meeting import Alternative
 from appliance.protocol import Recordings, Request, Snapshot
 from appliance.words import Trouble, speak
 from tests.room.running import Room, running
-from tests.room_parts import Table, journal_of, register_of
+from tests.room_parts import Table, journal_of
 
 ANNOUNCE, START, STOP, PAUSE, JOIN = (
     protocol.AnnounceRequest(), protocol.StartRequest(), protocol.StopRequest(), protocol.PauseRequest(), protocol.JoinRequest()
@@ -264,7 +265,9 @@ def states(now: Snapshot) -> dict[str, str]:
     return {copy.label: copy.state for copy in now.copies}
 
 
-async def test_a_stuck_stick_is_waited_for_no_longer_than_was_said_and_is_failed(tmp_path: Path, sticks: tuple[Path, Path]) -> None:
+async def test_a_stuck_stick_is_waited_for_no_longer_than_was_said_and_is_failed(
+    tmp_path: Path, sticks: tuple[Path, Path]
+) -> None:
     async with running(tmp_path / "room", IMPATIENT, *sticks) as room:
         await recorded(room)
         with stuck("stick-a"):
@@ -314,7 +317,9 @@ async def test_a_stick_put_in_during_the_handover_is_followed_and_verified_witho
         assert (await room.do(RECEIVED[1])).state == "idle"
 
 
-async def test_a_copy_that_nobody_waited_for_goes_on_in_the_idle_room_until_it_is_done(tmp_path: Path, sticks: tuple[Path, Path]) -> None:
+async def test_a_copy_that_nobody_waited_for_goes_on_in_the_idle_room_until_it_is_done(
+    tmp_path: Path, sticks: tuple[Path, Path]
+) -> None:
     async with running(tmp_path / "room", QUIET, *sticks) as room:
         recording = (await recorded(room)).recording
         assert recording is not None
@@ -323,13 +328,8 @@ async def test_a_copy_that_nobody_waited_for_goes_on_in_the_idle_room_until_it_i
             await room.until_state("copying")
             assert (await room.do(*LATER)).state == "idle"
             assert states(await room.status()) == {"stick-a": "following", "stick-b": "following"}
-        for stick in sticks:
-            async with asyncio.timeout(10):
-                while not (stick / Path(recording.folder).name / "bagit.txt").exists():
-                    await asyncio.sleep(0.02)
-        async with asyncio.timeout(10):
-            while mirrors():
-                await asyncio.sleep(0.02)
+        copies = [stick / Path(recording.folder).name for stick in sticks]
+        await room.until(lambda _: all((copy / "bagit.txt").exists() for copy in copies) and not mirrors())
         (kept,) = await recordings(room)
         assert (kept.id, [copy.state for copy in kept.copies]) == (recording.id, ["verified", "verified"])
         assert (await room.status()).state == "idle"
@@ -355,7 +355,9 @@ async def test_the_next_meeting_does_not_wait_for_the_copies_of_the_last(tmp_pat
         assert states(done) == {"stick-a": "verified", "stick-b": "verified"}
         assert done.recording is not None
         assert first is not None
-        assert done.recording.seconds > time.monotonic() - pressed - 1.5, "the first words are there, however long the sticks took"
+        assert done.recording.seconds > time.monotonic() - pressed - 1.5, (
+            "the first words are there, however long the sticks took"
+        )
         assert {kept.id: len(kept.copies) for kept in await recordings(room)} == {first.id: 0, done.recording.id: 2}
 
 
@@ -416,15 +418,38 @@ async def test_a_disk_without_room_refuses_the_start_and_says_so(tmp_path: Path)
 # ── a restart
 
 
-def test_a_restart_in_the_handover_tells_the_same_day_as_before(table: Table) -> None:
-    table.serve("--source", "synthetic")
-    table.do(*AGREE, START)
-    time.sleep(0.3)
-    table.do(STOP)
-    before = table.until_state("handover").kept_until
-    table.kill()
-    table.serve("--source", "synthetic")
-    assert table.until_state("handover").kept_until == before
+class MovedClock(RealClock):
+    """A wall clock that an administrator set right in the middle of a meeting."""
+
+    moved = timedelta(0)
+
+    def wall(self) -> datetime:
+        return super().wall() + self.moved
+
+
+async def test_a_restart_tells_the_same_day_as_before_though_the_meeting_went_on_past_midnight(table: Table) -> None:
+    clock = MovedClock()
+    async with running(table.root, QUIET, *table.sticks, clock=clock) as room:
+        announced = await room.do(*AGREE, START)
+        await asyncio.sleep(0.2)
+        clock.moved = timedelta(hours=20)
+        await room.do(STOP)
+        before = (await room.until_state("handover")).kept_until
+    async with running(table.root, QUIET, *table.sticks, clock=clock) as room:
+        after = await room.until_state("handover")
+    assert after.kept_until == before
     assert before is not None
-    assert [entry["event"] for entry in register_of(table)].count("verified") == 2
-    assert table.do(protocol.ReceivedRequest(Party.CLIENT), protocol.LaterRequest(Party.PROFESSIONAL)).state == "idle"
+    assert f"{datetime.fromisoformat(before).day} " in announced.agreement
+
+
+async def test_a_late_handover_keeps_nothing_longer_than_both_agreed_on(tmp_path: Path, sticks: tuple[Path, Path]) -> None:
+    clock = MovedClock()
+    async with running(tmp_path / "room", QUIET, *sticks, clock=clock) as room:
+        await room.do(*AGREE, START)
+        await asyncio.sleep(0.2)
+        await room.do(STOP)
+        await room.until_state("handover")
+        (kept,) = await recordings(room)
+        clock.moved = timedelta(days=12)
+        await room.do(*RECEIVED)
+        assert [after.goes_at for after in await recordings(room)] == [kept.goes_at]

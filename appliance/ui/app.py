@@ -174,18 +174,17 @@ class RoomApp(App[None]):
         kind = screen_for(self.newest)
         here = self.screen
         if type(here) is not kind:
-            there = self._make(kind)
+            there = self._make(kind, self.newest)
             await (self.push_screen(there) if isinstance(here, Moment) else self.switch_screen(there))
             return
         if isinstance(here, Invitation):
             here.language, here.others = self.language, self._others()
         here.show(self.newest, self.say)
 
-    def _make(self, kind: type[RoomScreen]) -> RoomScreen:
-        assert self.newest is not None
+    def _make(self, kind: type[RoomScreen], newest: Snapshot) -> RoomScreen:
         if kind is Invitation:
-            return Invitation(self.newest, self.language, self._others())
-        return kind(self.newest, self.language)
+            return Invitation(newest, self.language, self._others())
+        return kind(newest, self.language)
 
     # ── when the service says nothing
 

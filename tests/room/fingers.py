@@ -48,7 +48,7 @@ class Finger(Protocol):
     def close(self) -> None: ...
 
 
-class PinThatIsDown(MockPin):
+class PinThatIsDown(MockPin):  # type: ignore[misc]
     """A pin that something holds low while the appliance starts: its pull-up cannot lift it."""
 
     def __init__(self, factory: MockFactory, info: Any) -> None:

@@ -15,14 +15,16 @@ from gpiozero.pins.mock import MockPin
 
 from appliance import protocol
 from appliance.agreement import PARTIES
+from appliance.audio.microphone import SourceSpec
 from appliance.audio.pcm import PcmFormat
 from appliance.client import NoService, send
+from appliance.clock import Clock
 from appliance.config import Config, Places, places
 from appliance.copies.sticks import FolderSticks
 from appliance.disk import Disk
 from appliance.protocol import Refused, Request, Snapshot
 from appliance.room.pins import open_pins
-from appliance.service import Service, SourceSpec
+from appliance.service import Service
 
 
 @dataclass
@@ -34,9 +36,12 @@ class Room:
     service: Service
 
     async def do(self, *requests: Request) -> Snapshot:
-        for request in requests:
-            reply = await send(self.where.control_socket, request)
-            assert isinstance(reply, Snapshot), reply
+        answers = [await self._allowed(request) for request in requests]
+        return answers[-1]
+
+    async def _allowed(self, request: Request) -> Snapshot:
+        reply = await send(self.where.control_socket, request)
+        assert isinstance(reply, Snapshot), reply
         return reply
 
     async def refused(self, request: Request) -> str:
@@ -62,11 +67,14 @@ class Room:
 
 
 @asynccontextmanager
-async def running(root: Path, config: Config, *sticks: Path, source: str = "synthetic", disk: Disk | None = None) -> AsyncIterator[Room]:
+async def running(
+    root: Path, config: Config, *sticks: Path, source: str = "synthetic", disk: Disk | None = None, clock: Clock | None = None
+) -> AsyncIterator[Room]:
     """From the moment it answers until it was told to stop, by SIGTERM as the system does, and has ended."""
     for folder in (root, *sticks):
         folder.mkdir(exist_ok=True)
-    service = Service(places(root), config, SourceSpec(source, "real", PcmFormat(), 0.4), FolderSticks(sticks, every=0.1), disk=disk)
+    spec = SourceSpec(source, "real", PcmFormat(), 0.4)
+    service = Service(places(root), config, spec, FolderSticks(sticks, every=0.1), disk=disk, clock=clock)
     run = asyncio.create_task(service.run())
     room = Room(places(root), sticks, service)
     until = time.monotonic() + 10
@@ -107,6 +115,10 @@ class Lamp:
     @property
     def is_lit(self) -> bool:
         return bool(self._pin.function == "output" and self._pin.state)
+
+    @property
+    def is_dark(self) -> bool:
+        return not self.is_lit
 
     def lit(self) -> list[tuple[float, float]]:
         """From when to when it was lit, in monotonic seconds; each ended."""

@@ -1,4 +1,4 @@
-"""The light: dark when it is made, dark after close, and in between what it was told. The same for a LED at a pin and for a simulated one."""
+"""The light: dark when it is made, dark after close, and in between what it was told. The same at a pin and simulated."""
 
 from __future__ import annotations
 

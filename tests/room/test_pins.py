@@ -23,7 +23,7 @@ def test_a_machine_without_a_chip_has_no_pins_and_says_nothing(monkeypatch: pyte
 def test_a_chip_that_cannot_be_reached_is_no_reason_not_to_start(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(Path, "exists", lambda path: True)
+    monkeypatch.setattr(Path, "exists", lambda _: True)
     monkeypatch.setitem(sys.modules, "gpiozero.pins.lgpio", None)
     assert open_pins("auto") is None
     assert "no pins" in caplog.text

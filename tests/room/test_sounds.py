@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,7 @@ def test_no_two_tones_sound_alike() -> None:
 
 def test_the_notes_of_two_melodies_differ_enough_to_be_told_apart() -> None:
     pitches = sorted({note for notes in MELODIES.values() for note in notes})
-    assert all(other / one > 1.15 for one, other in zip(pitches, pitches[1:], strict=False)), "less than a minor third apart"
+    assert all(other / one > 1.15 for one, other in pairwise(pitches)), "less than a minor third apart"
 
 
 @pytest.mark.parametrize("tone", TONES)
@@ -53,7 +53,7 @@ def test_a_tone_is_gentle_and_begins_and_ends_in_silence(tone: Tone) -> None:
     assert 0.7 * LOUDNESS < max(map(abs, sounding)) / FULL_SCALE <= LOUDNESS < 0.5
     assert sounding[0] == 0
     assert abs(sounding[-1]) <= 3
-    steps = (abs(after - before) for before, after in zip(sounding, sounding[1:], strict=False))
+    steps = (abs(after - before) for before, after in pairwise(sounding))
     assert max(steps) < 2 * math.pi * max(MELODIES[tone]) / RATE * LOUDNESS * FULL_SCALE * 1.1, "a click"
 
 

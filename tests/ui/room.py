@@ -101,7 +101,10 @@ def every_screen(language: str) -> Iterator[tuple[str, Snapshot]]:
     yield "02-announcement", now("announcing", asked=professional)
     yield "03-agreement", now("agreeing", asked=client, confirmed=[professional])
     one_stick, no_stick = [say(Trouble.ONE_STICK)], [say(Trouble.NO_STICK)]
-    yield "04-agreement-one-stick", now("agreeing", asked=client, confirmed=[professional], copies=BLUE_RED[:1], trouble=one_stick)
+    yield (
+        "04-agreement-one-stick",
+        now("agreeing", asked=client, confirmed=[professional], copies=BLUE_RED[:1], trouble=one_stick),
+    )
     yield "05-agreement-no-stick", now("agreeing", asked=client, confirmed=[professional], copies=[], trouble=no_stick)
     yield "06-agreement-touch", now("agreeing", asked=professional, confirmed=[client], touch=True)
     yield "07-agreed", now("agreed", confirmed=both)
@@ -109,9 +112,15 @@ def every_screen(language: str) -> Iterator[tuple[str, Snapshot]]:
     stored = {**running, "storing": True, "light": True}
     yield "08-recording-begins", now("recording", **{**running, "recording": None})
     yield "09-recording", now("recording", **stored)
-    yield "10-recording-long", now("recording", **{**stored, "recording": recording(36_610.0), "part": 2, "copies": FOLLOWING[:1]})
+    yield (
+        "10-recording-long",
+        now("recording", **{**stored, "recording": recording(36_610.0), "part": 2, "copies": FOLLOWING[:1]}),
+    )
     out = [say(Trouble.STICK_OUT).format(stick="KINGSTON ROOD"), *one_stick]
-    yield "11-recording-trouble", now("recording", **{**stored, "trouble": out, "copies": [FOLLOWING[0], stick("KINGSTON ROOD", "unfinished", 0.4)]})
+    yield (
+        "11-recording-trouble",
+        now("recording", **{**stored, "trouble": out, "copies": [FOLLOWING[0], stick("KINGSTON ROOD", "unfinished", 0.4)]}),
+    )
     yield "12-recording-no-stick", now("recording", **{**stored, "copies": [], "trouble": no_stick})
     lost = [say(Trouble.MICROPHONE_LOST).format(time="00:12:34")]
     yield "13-microphone-gone", now("recording", **{**running, "microphone": "lost", "level": None, "trouble": lost})
@@ -126,7 +135,10 @@ def every_screen(language: str) -> Iterator[tuple[str, Snapshot]]:
     yield "20-handover", now("handover", **over, asked=professional)
     yield "21-handover-client", now("handover", **over, asked=client, received=[professional])
     failed = [VERIFIED[0], stick("KINGSTON ROOD", "failed", 0.4)]
-    yield "22-handover-one-copy", now("handover", **{**over, "copies": failed, "verified": 1}, asked=client, received=[professional])
+    yield (
+        "22-handover-one-copy",
+        now("handover", **{**over, "copies": failed, "verified": 1}, asked=client, received=[professional]),
+    )
     yield "23-handover-no-copy", now("handover", **{**over, "copies": [], "verified": 0}, asked=professional)
     cut = {**over, "recording": recording(2471.0, SHA256, interrupted=True)}
     yield "24-handover-interrupted", now("handover", **cut, asked=professional)

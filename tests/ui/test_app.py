@@ -258,7 +258,9 @@ async def test_a_service_that_went_away_is_said_calmly_and_is_found_again(room: 
         await seen(screen, pilot, "Wij nemen dit gesprek op", seconds=1.5)
 
 
-@pytest.mark.parametrize(("name", "says"), [("14-paused", "Wat is opgenomen, is veilig."), ("09-recording", "De opname gaat door.")])
+@pytest.mark.parametrize(
+    ("name", "says"), [("14-paused", "Wat is opgenomen, is veilig."), ("09-recording", "De opname gaat door.")]
+)
 async def test_a_service_that_hangs_is_noticed_within_a_second(room: Room, screen: RoomApp, name: str, says: str) -> None:
     await room.show(SCREENS[name])
     async with screen.run_test() as pilot:
@@ -282,7 +284,9 @@ async def test_a_service_with_nothing_new_to_tell_is_asked_and_the_screen_stays(
         assert room.asked == []
 
 
-async def test_a_service_that_stays_away_is_no_longer_a_moment(room: Room, screen: RoomApp, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_service_that_stays_away_is_no_longer_a_moment(
+    room: Room, screen: RoomApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("appliance.ui.screens.moment.A_WHILE_S", 1.5)
     await room.show(SCREENS["09-recording"])
     async with screen.run_test() as pilot:
@@ -321,7 +325,16 @@ async def test_the_bell_sounds_at_the_start_a_pause_a_resumption_and_the_end(
     rung: list[str] = []
     monkeypatch.setattr(screen, "bell", lambda: rung.append(screen.newest.state if screen.newest else ""))
     async with screen.run_test() as pilot:
-        for name in ["07-agreed", "09-recording", "14-paused", "09-recording", "18-sealing", "19-copying", "20-handover", "01-invitation"]:
+        for name in [
+            "07-agreed",
+            "09-recording",
+            "14-paused",
+            "09-recording",
+            "18-sealing",
+            "19-copying",
+            "20-handover",
+            "01-invitation",
+        ]:
             await room.show(SCREENS[name])
             await until(lambda state=SCREENS[name].state: screen.newest is not None and screen.newest.state == state, pilot.pause)  # type: ignore[misc]
     assert list(dict.fromkeys(rung)) == ["recording", "paused", "sealing"]
@@ -379,7 +392,7 @@ def test_a_screen_that_falls_over_shows_no_traceback_and_comes_back(socket_path:
             painted += piece
     os.close(ours)
     assert fallen.returncode == 0
-    assert painted.count("ogenblik".encode()) >= 1
+    assert painted.count(b"ogenblik") >= 1
     assert b"Traceback" not in painted
     assert b"kapot" not in painted
 

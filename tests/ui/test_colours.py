@@ -64,5 +64,3 @@ def test_the_stylesheet_mixes_and_dims_no_colours() -> None:
     rules = re.sub(r"/\*.*?\*/", "", STYLES, flags=re.DOTALL)
     assert set(re.findall(r"\$[a-z-]+", rules)) <= {f"${name}" for name in colours.TABLE.variables}
     assert not re.search(r"#[0-9a-f]{6}|rgb|opacity|tint|\bdim\b|\$[a-z-]+\s+\d+%", rules)
-
-

@@ -19,7 +19,17 @@ class Terminal:
 
     def __init__(self, columns: int, rows: int, kind: str, command: str) -> None:
         self._name = f"room-{uuid.uuid4().hex[:8]}"
-        self._tmux("new-session", "-d", "-s", "table", "-x", str(columns), "-y", str(rows), f"exec env -u COLUMNS -u LINES TERM={kind} {command}")
+        self._tmux(
+            "new-session",
+            "-d",
+            "-s",
+            "table",
+            "-x",
+            str(columns),
+            "-y",
+            str(rows),
+            f"exec env -u COLUMNS -u LINES TERM={kind} {command}",
+        )
 
     def _tmux(self, *words: str) -> str:
         return subprocess.run(["tmux", "-L", self._name, *words], check=True, capture_output=True, text=True).stdout

@@ -43,5 +43,7 @@ class Agreement(RoomScreen):
         asked = self.query_one("#asked", Large)
         asked.show(name_of(now.asked, say) if now.asked is not None else "")
         # What is agreed on must be read whole; the name is also in the box and in the next step.
-        asked.display = now.asked is not None and self.has_class("-wide") and not self.has_class("-low") and not self.there_is_more
+        asked.display = (
+            now.asked is not None and self.has_class("-wide") and not self.has_class("-low") and not self.there_is_more
+        )
         self.query_one(Confirmations).show(confirmation_stands(now, say))

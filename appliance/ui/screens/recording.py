@@ -20,7 +20,6 @@ from appliance.ui.widgets.stick_line import Sticks, following
 from appliance.ui.widgets.words import Words
 from appliance.words import Say, Trouble, span
 
-
 SOON_FULL_S = 30 * 60
 
 
