@@ -39,8 +39,13 @@ async def draw(folder: Path, size: tuple[int, int], language: str) -> list[Path]
                     await until(lambda: shown(app).now == app.newest, pilot.pause)
                     await pilot.pause()
                     drawn.append(folder / f"{name}-{language}-{size[0]}x{size[1]}.svg")
-                    drawn[-1].write_text(app.export_screenshot(title="meeting-recorder"), encoding="utf-8")
+                    drawn[-1].write_text(with_its_spaces(app.export_screenshot(title="meeting-recorder")), encoding="utf-8")
     return drawn
+
+
+def with_its_spaces(svg: str) -> str:
+    """A renderer drops the spaces that a line begins with unless it is told not to, and large letters fall to pieces."""
+    return svg.replace("<svg ", '<svg xml:space="preserve" ', 1)
 
 
 def as_png(svgs: list[Path]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import filecmp
 import hashlib
 import json
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from appliance import demo as the_demo
 from tests.room_parts import RATE, RoomMicrophone, counting, place_of, samples_of, write_wav
 
 FIELDS = {"copies", "sha256", "frames", "seconds", "verified"}
@@ -39,6 +41,11 @@ def without_portaudio(folder: Path) -> dict[str, str]:
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(NO_PORTAUDIO)
     return {"PYTHONPATH": str(folder)}
+
+
+def is_the_default(microphone: RoomMicrophone) -> None:
+    with Path(microphone.environment["ALSA_CONFIG_PATH"]).open("a") as more:
+        more.write(f'pcm.!default {{ type pulse server "{microphone.environment["PULSE_SERVER"]}" device "feed.monitor" }}\n')
 
 
 def did_the_whole_job(ran: subprocess.CompletedProcess[str], seconds: float) -> dict[str, Any]:
@@ -77,9 +84,7 @@ def test_in_an_empty_home_without_portaudio_it_does_the_whole_job_with_a_spoken_
 
 
 def test_the_microphone_that_the_system_takes_by_default_is_what_is_recorded(microphone: RoomMicrophone, tmp_path: Path) -> None:
-    settings = Path(microphone.environment["ALSA_CONFIG_PATH"])
-    with settings.open("a") as more:
-        more.write(f'pcm.!default {{ type pulse server "{microphone.environment["PULSE_SERVER"]}" device "feed.monitor" }}\n')
+    is_the_default(microphone)
     write_wav(tmp_path / "sound.wav", counting(30 * RATE))
     microphone.play(tmp_path / "sound.wav")
     root = tmp_path / "room"
@@ -94,12 +99,19 @@ def test_the_microphone_that_the_system_takes_by_default_is_what_is_recorded(mic
     assert heard == counting(len(heard), place_of(heard)), "not what sounded in the room"
 
 
-def test_a_microphone_that_gives_nothing_but_zeros_counts_as_none(microphone: RoomMicrophone, tmp_path: Path) -> None:
-    settings = Path(microphone.environment["ALSA_CONFIG_PATH"])
-    with settings.open("a") as more:
-        more.write(f'pcm.!default {{ type pulse server "{microphone.environment["PULSE_SERVER"]}" device "feed.monitor" }}\n')
-    ran = demo(tmp_path / "home", "--headless", "--seconds", "0.5", **{**microphone.environment, "HOME": str(tmp_path / "home")})
-    assert did_the_whole_job(ran, 0.5)["source"] == "sample"
+def test_a_microphone_that_gives_nothing_but_zeros_counts_as_none(
+    microphone: RoomMicrophone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_the_default(microphone)
+    for name, value in microphone.environment.items():
+        monkeypatch.setenv(name, value)
+    write_wav(tmp_path / "silence.wav", array.array("h", bytes(20 * RATE)))
+    microphone.play(tmp_path / "silence.wav")
+    monkeypatch.setattr(the_demo, "MICROPHONE_WITHIN_SECONDS", 1.5)
+    assert the_demo._source().startswith("again:")
+    write_wav(tmp_path / "sound.wav", counting(10 * RATE))
+    microphone.play(tmp_path / "sound.wav")
+    assert the_demo._source() == "device"
 
 
 def test_without_a_terminal_the_screen_is_not_begun_and_it_says_what_to_do(tmp_path: Path) -> None:
@@ -117,17 +129,3 @@ def test_a_service_that_cannot_begin_is_said_with_its_own_words(tmp_path: Path) 
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "did you mean audio.rate?" in ran.stderr
     assert "Traceback" not in ran.stderr
-
-
-def test_a_second_demo_in_the_same_folder_is_a_second_recording(tmp_path: Path) -> None:
-    environment = without_portaudio(tmp_path / "shim")
-    folders = {
-        tuple(
-            did_the_whole_job(demo(tmp_path, "--headless", "--seconds", "0.3", "--root", tmp_path / "room", **environment), 0.3)[
-                "copies"
-            ]
-        )
-        for _ in range(2)
-    }
-    assert len(folders) == 2
-    assert all(Path(copy).is_dir() for copies in folders for copy in copies)

@@ -62,7 +62,6 @@ def sticks(tmp_path: Path) -> tuple[Path, Path]:
 
 STATES: dict[str, tuple[Request, ...]] = {
     "idle": (),
-    "announcing": (ANNOUNCE,),
     "agreeing": (ANNOUNCE, CLIENT_CONFIRMS),
     "agreed": AGREE,
     "recording": (*AGREE, START),

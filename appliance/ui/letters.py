@@ -64,10 +64,6 @@ _ACCENTS: Final = {
 }
 
 
-BLANK: Final = "\N{NO-BREAK SPACE}"
-"""Between the dots. A line that is centred loses its ordinary spaces at both ends, and each row of a letter would slide by its own."""
-
-
 def draw(text: str, columns: int, rows: int) -> list[str] | None:
     """`text` in the largest letters that fit into `columns` x `rows` cells; None if none fit, or a letter cannot be drawn."""
     grid = _grid(text)
@@ -77,7 +73,7 @@ def draw(text: str, columns: int, rows: int) -> list[str] | None:
     for across in range(min(MOST_ACROSS, columns // wide), 0, -1):
         down = (across + 1) // 2
         if high * down <= rows:
-            return ["".join(("█" if dot == "#" else BLANK) * across for dot in row) for row in grid for _ in range(down)]
+            return ["".join(("█" if dot == "#" else " ") * across for dot in row) for row in grid for _ in range(down)]
     return None
 
 

@@ -7,7 +7,6 @@ from textual.pilot import Pilot
 
 from appliance.protocol import Snapshot
 from appliance.ui.app import RoomApp
-from appliance.ui.letters import BLANK, draw
 from appliance.ui.screens.declined import Note
 from appliance.ui.widgets.confirmation import Confirmation, Confirmations
 from appliance.ui.widgets.keys import Key
@@ -152,17 +151,3 @@ async def test_while_a_note_is_written_everything_can_be_read(room: Room, screen
         for text in [*lines(screen).values(), "mei", "Enter Bewaren", "► 2"]:
             assert text in reads(screen), (text, rows(screen))
         assert cut_off(screen) == []
-
-
-async def test_the_rows_of_a_large_letter_stand_under_each_other(room: Room, screen: RoomApp) -> None:
-    async with screen.run_test(size=(100, 30)) as pilot:
-        await show(room, screen, pilot, dict(every_screen("nl"))["10-recording-long"])
-        drawn = [row for row in rows(screen) if "█" in row and "Geluid" not in row]
-        expected = draw("10:10:10", 96, 10)
-        assert expected is not None
-        left = min(row.index("█") for row in drawn)
-        shapes = [row[left:].rstrip() for row in drawn]
-        blank = min(len(row) - len(row.lstrip(BLANK)) for row in expected)
-        assert [shape.replace(BLANK, " ").rstrip() for shape in shapes] == [
-            row[blank:].replace(BLANK, " ").rstrip() for row in expected
-        ]
