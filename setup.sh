@@ -142,6 +142,7 @@ tests() {
     mypy
     lint-imports
   fi
+  [ $# -gt 0 ] || set -- -n 3
   exec python -m pytest "$@"
 }
 

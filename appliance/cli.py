@@ -6,11 +6,8 @@ With `--json` the last line of the output is one JSON object or list. Both are a
 
 from __future__ import annotations
 
-import io
-import json
 import logging
 import math
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -74,8 +71,6 @@ def main() -> None:
     Look at it, in a terminal:      meeting-recorder ui
     Check a copy:                   meeting-recorder verify FOLDER
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names on a stick are other people's, and may be no text
 
 
 # ── the service and its screen ──────────────────────────────────────────────────────────────────────
@@ -239,10 +234,7 @@ def watch(root: Path | None, as_json: bool) -> None:
         asyncio.run(show())
     except NoService as error:
         _leave(NO_SERVICE, str(error))
-    except KeyboardInterrupt:
-        sys.exit(DONE)
-    except BrokenPipeError:  # whoever read this has seen enough; what is left in the buffer is nobody's any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (KeyboardInterrupt, BrokenPipeError):
         sys.exit(DONE)
 
 
@@ -339,11 +331,8 @@ def _told(snapshot: Snapshot) -> str:
 
 
 def _json(value: object) -> str:
-    """On one line. A file name that is no text is written with escapes."""
-    try:
-        return msgspec.json.encode(value).decode()
-    except UnicodeEncodeError:
-        return json.dumps(msgspec.to_builtins(value))
+    """On one line."""
+    return msgspec.json.encode(value).decode()
 
 
 def _leave(status: int, says: str) -> NoReturn:

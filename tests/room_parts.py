@@ -230,7 +230,9 @@ class RoomMicrophone:
 
     def play(self, wav: Path) -> subprocess.Popen[bytes]:
         """Begin to sound; a sound of its own rate and channels is heard bit for bit."""
-        player = subprocess.Popen(["paplay", "-d", "feed", "--latency-msec=50", str(wav)], env={**os.environ, **self.environment})
+        player = subprocess.Popen(
+            ["paplay", "-d", "feed", "--latency-msec=500", str(wav)], env={**os.environ, **self.environment}
+        )
         self._players.append(player)
         return player
 

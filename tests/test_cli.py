@@ -338,15 +338,20 @@ def test_what_the_service_does_not_know_is_asked_wrongly(table: Table) -> None:
     assert is_a_sentence(said.err)
 
 
-def test_a_name_on_a_stick_that_is_no_text_is_told_all_the_same(tmp_path: Path) -> None:
-    (tmp_path / "copy").mkdir()
-    (Path(os.fsdecode(os.fsencode(tmp_path / "copy") + b"/\xff.txt"))).write_text("")
-    (tmp_path / "copy/bagit.txt").write_text("BagIt-Version: 1.0\n")
+def test_a_name_on_a_stick_that_is_no_text_is_told_all_the_same(table: Table) -> None:
+    table.serve("--source", "synthetic")
+    table.agree()
+    table.do(protocol.StartRequest())
+    time.sleep(0.2)
+    table.do(protocol.StopRequest())
+    table.until_state("handover")
+    copy = table.copies()[0]
+    Path(os.fsdecode(os.fsencode(copy) + b"/\xff.txt")).write_text("")
     for more in ((), ("--json",)):
-        said = run_outside("verify", tmp_path / "copy", *more)
-        assert said.status == NOT_DONE
-        assert said.err == ""
-    assert said.json["verdict"] != "intact"
+        said = run_outside("verify", copy, *more, env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"})
+        assert (said.status, said.err) == (NOT_DONE, "")
+        assert "\N{REPLACEMENT CHARACTER}.txt" in said.out
+    assert [finding["what"] for finding in said.json["findings"]] == ["added"]
 
 
 # ── watching

@@ -401,7 +401,9 @@ async def test_a_stop_before_the_disk_refused_to_begin_ends_in_idle_and_not_in_a
         await starting
         assert (await room.until_state("idle")).recording is None
         disk.refuses = False
-        assert (await room.do(*AGREE, START)).storing
+        await room.do(*AGREE)
+        await room.until(lambda now: now.microphone == "heard")
+        assert (await room.do(START)).storing
     caplog.clear()
 
 

@@ -163,7 +163,7 @@ def _under(folder: str) -> list[Path]:
 
 
 def _sentences(module: Path) -> Iterator[tuple[int, str]]:
-    """Every text in a module, with its line. A docstring is for whoever reads the code, except on the command line, where it is the help."""
+    """Every text in a module, with its line. A docstring is for whoever reads the code; on the command line it is the help."""
     tree = ast.parse(module.read_text())
     only_for_readers = set() if module.name == "cli.py" else set(_docstrings(tree))
     for node in ast.walk(tree):

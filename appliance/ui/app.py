@@ -46,7 +46,7 @@ AGAIN_S = 0.5
 """Between two tries to reach the service."""
 LOOK_S = 0.2
 ASK_AFTER_S = 0.5
-OLD_AFTER_S = 0.8
+OLD_AFTER_S = 0.75
 """With one more look at the clock, nothing older than a second is on the screen."""
 PATIENCE_S = 1.0
 SECOND_PRESS_S = 5.0
@@ -167,7 +167,7 @@ class RoomApp(App[None]):
 
     async def _show(self) -> None:
         """Put the screen that belongs to the newest snapshot on top, and bring it up to date."""
-        if self.newest is None:
+        if self.newest is None or not self.screen_stack:
             return
         if isinstance(self.screen, Moment) and len(self.screen_stack) > 1:
             await self.pop_screen()
@@ -197,7 +197,7 @@ class RoomApp(App[None]):
                 await self._one_moment(time.monotonic() - self.heard_at)
 
     async def _one_moment(self, silent_for: float) -> None:
-        if silent_for <= OLD_AFTER_S:
+        if silent_for <= OLD_AFTER_S or not self.screen_stack:
             return
         moment = self.screen if isinstance(self.screen, Moment) else None
         if moment is None:

@@ -75,6 +75,12 @@ def test_the_least_sound_is_not_silence(audio_format: PcmFormat) -> None:
     assert heard.level is not None
 
 
+def test_a_tick_now_and_then_is_not_silence_either() -> None:
+    heard = level_of(PcmFormat(), array.array("h", [int(n % 35 == 0) for n in range(960)]).tobytes())
+    assert heard.peak == pytest.approx(-90.3)
+    assert heard.level == pytest.approx(-97.3, abs=0.2)
+
+
 def test_the_loudest_negative_sample_is_full_scale() -> None:
     assert level_of(PcmFormat(), array.array("h", [-32_768] * 100).tobytes()) == Level(0.0, 0.0)
 

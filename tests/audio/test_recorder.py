@@ -109,6 +109,18 @@ def test_rule_5_stored_is_what_was_captured_while_the_gate_was_open_whatever_the
         assert [done.result(0) for done in table.done] == switches
 
 
+def test_a_press_that_is_heard_late_is_cut_where_it_was_made(tmp_path: Path) -> None:
+    """The sound is there at once; the press takes a moment through the service's queue."""
+    table = Room(tmp_path)
+    table.microphone(0, 10 * SECOND)
+    table.begin(2_010 * MS, ROOM_TO_PRESS)
+    table.pause(3_020 * MS, ROOM_TO_PRESS)
+    table.resume(4_030 * MS, ROOM_TO_PRESS)
+    table.stop(5_040 * MS, ROOM_TO_PRESS)
+    table.run(10 * SECOND)
+    assert table.heard() == pcm_of(range(2_010, 3_020)) + pcm_of(range(4_030, 5_040))
+
+
 def test_with_a_real_microphone_s_rate_the_cut_is_at_the_first_frame_captured_after_the_press() -> None:
     with room(PcmFormat(48_000, 24, 2)) as table:
         table.microphone(7, 4 * SECOND, blocks=(2_403, 1, 2_400), late=(30 * MS,))
@@ -159,6 +171,21 @@ def test_a_stall_while_a_mark_is_written_makes_no_lost_microphone_and_loses_noth
     assert table.heard() == captured_in([(2 * SECOND, 5_500 * MS)])
     assert table.reported(GapFilled) == []
     assert HearingIs(None) not in table.reported(HearingIs)
+
+
+def test_a_machine_that_stood_still_as_a_whole_has_lost_no_microphone(tmp_path: Path) -> None:
+    """The child slept, too, and needs a moment more than the writer to wake up."""
+    table = Room(tmp_path)
+    ears = table.microphone(0, 5 * SECOND)
+    table.begin(2 * SECOND)
+    table.mark(5 * SECOND)
+    table.simulated.fault = stalling(table, 5 * SECOND, 4 * SECOND, Sync)
+    for n in range(100):
+        table.when(9_300 * MS + n * MS, lambda: ears.hear(BLOCK))
+    table.stop(9_500 * MS)
+    table.run(20 * SECOND)
+    assert table.heard() == captured_in([(2 * SECOND, 9_500 * MS)])
+    assert HearingIs(None) not in [told.report for told in table.reports if told.at < 9_600 * MS]
 
 
 def test_a_mark_names_the_frame_that_was_captured_then_and_not_the_one_that_was_stored_then(tmp_path: Path) -> None:
@@ -632,6 +659,26 @@ def test_a_disk_that_failed_and_is_well_again_is_told_and_journaled(tmp_path: Pa
     assert told == [(2, True), (5, False), (9, True), (9, False), (9, True), (12, False)], "the pause is told, too"
 
 
+def test_a_disk_that_fails_again_while_it_recovers_is_not_told_as_well(tmp_path: Path) -> None:
+    table = Room(tmp_path)
+    table.microphone(0, 20 * SECOND)
+    table.begin(2 * SECOND)
+    failed: list[bytes] = []
+
+    def fault(_number: int, step: Step) -> None:
+        wanted = b"disk-failed" if failed else b"audio"
+        if len(failed) < 2 and isinstance(step, Write) and wanted in step.content:
+            failed.append(step.content)
+            raise OSError(errno.EIO, "a disk that is broken")
+
+    table.when(4 * SECOND, lambda: setattr(table.simulated, "fault", fault))
+    table.stop(8 * SECOND)
+    table.run(20 * SECOND)
+    assert len(failed) == 2
+    assert table.reported(DiskIs) == [DiskIs(well=False), DiskIs(well=False), DiskIs(well=True)]
+    assert table.heard() == captured_in([(2 * SECOND, 8 * SECOND)])
+
+
 def refusing(_number: int, step: Step) -> None:
     if isinstance(step, Write | Sync):
         raise OSError(errno.EIO, "a disk that is broken")
@@ -801,6 +848,15 @@ def test_when_the_thread_dies_it_says_so_and_nobody_waits_for_ever(tmp_path: Pat
     assert isinstance(recorder.finish(0, "stopped", {}).exception(1), OSError)
     for fd in (output, theirs, theirs_in, orders):
         os.close(fd)
+
+
+def test_what_was_asked_before_the_thread_died_is_refused_too(tmp_path: Path) -> None:
+    recorder = Recorder(Store(RealDisk(), tmp_path), RealClock(), list[Report]().append)
+    recorder._order(lambda: 1 // 0)  # type: ignore[arg-type]
+    asked = recorder.finish(0, "stopped", {})
+    recorder.start()
+    assert isinstance(asked.exception(5), OSError)
+    recorder.join(5)
 
 
 def test_the_journal_of_a_whole_meeting_reads_as_it_went(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ async def test_a_loudspeaker_that_hangs_is_ended_and_the_next_tone_is_played(
 ) -> None:
     played = tmp_path / "played"
     program = tmp_path / "hangs"
-    program.write_text(f'#!/bin/sh\necho "$3" >> {played}\n[ "$3" = stopped ] || exec sleep 60\n')
+    program.write_text(f'#!/bin/sh\necho "$3 $$" >> {played}\n[ "$3" = stopped ] || exec sleep 60\n')
     program.chmod(0o755)
     monkeypatch.setattr(sounds, "LONGEST_SECONDS", 0.5)
     monkeypatch.setattr(sys, "executable", str(program))
@@ -159,7 +159,9 @@ async def test_a_loudspeaker_that_hangs_is_ended_and_the_next_tone_is_played(
     async with asyncio.timeout(10):
         await speaker.until_quiet()
     speaker.close()
-    assert played.read_text().split() == ["started", "stopped"]
+    (tone, hung), (next_tone, _) = (line.split() for line in played.read_text().splitlines())
+    assert (tone, next_tone) == ("started", "stopped")
+    assert not Path(f"/proc/{hung}").exists()
     assert "did not finish" in caplog.text
 
 

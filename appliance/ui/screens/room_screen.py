@@ -101,8 +101,8 @@ class RoomScreen(Screen[None]):
     def show(self, now: Snapshot, say: Say) -> None:
         """Show where the meeting stands. What did not change is not drawn again."""
         self.now, self.say = now, say
-        if not self.is_mounted:
-            return
+        if not (self.is_mounted and self.is_attached and self.query("#headline")):
+            return  # it is being put on the screen, or taken away
         headline = self.headline(now, say)
         self.query_one("#headline", Words).show(f"{self.picture} {headline}" if self.picture else headline)
         self.query_one("#happening", Words).show(self.happening(now, say))
