@@ -731,7 +731,7 @@ def _report(m: Meeting, event: MeetingEvent) -> Step:  # noqa: C901, PLR0911 - o
                 return m, ()
             return replace(m, state=State.AGREED, started=False), (Sound(Tone.TROUBLE),)
         case NothingStored():
-            return (_fresh(m), (CloseMicrophone(), End())) if m.state is State.SEALING else (m, ())
+            return _not_begun(m, _fresh(m), (CloseMicrophone(), End())) if m.state is State.SEALING else (m, ())
         case Sealed(sha256):
             if m.state is not State.SEALING:
                 return m, ()

@@ -141,6 +141,15 @@ class Outcome:
     pending: tuple[Pending, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FirstPart:
+    """What a second part that comes to nothing leads back to."""
+
+    recording: Recording
+    earlier: tuple[str, ...]
+    shown: RecordingInSight
+
+
 class Service:
     """Made and run in one event loop. `run` returns when it was told to stop and everything that was recorded is sealed."""
 
@@ -175,6 +184,7 @@ class Service:
         self._copied: Recording | None = None
         """What the copies are of: goes on when the meeting is over; None while they are of a note, or of nothing."""
         self._earlier: tuple[str, ...] = ()
+        self._first_part: FirstPart | None = None
         self._beginning: asyncio.Task[bool] | None = None
         self._good_texts: dict[str, Texts] = {}
         self._lines: list[tuple[str, dict[str, Value]]] = []
@@ -434,6 +444,8 @@ class Service:
             self._sight.special.append(Trouble.NOT_BEGUN)
             self.happen(BeginFailed())
             return False
+        if earlier and self._recording is not None and self._sight.recording is not None:
+            self._first_part = FirstPart(self._recording, self._earlier, self._sight.recording)
         self._recording, self._earlier = recording, earlier
         self._lingering = False
         self._sight.registered = frozenset()
@@ -634,9 +646,25 @@ class Service:
             self._task(self._copies.stop(), "note ends")
 
     def _come_back(self) -> None:
+        """To the handover of the first part; if the second one had begun, its copies have to be taken up again."""
+        if self._first_part is not None and self._first_part.recording != self._recording:
+            self._recording, self._earlier, self._sight.recording = (
+                self._first_part.recording,
+                self._first_part.earlier,
+                self._first_part.shown,
+            )
+            self._task(self._copy_again(self._first_part.recording), "copies")
         self._lines.clear()
         self._sight.agreement = None
         self._sight.part = len(self._earlier) + 1
+
+    async def _copy_again(self, recording: Recording) -> None:
+        self._copied = None
+        await self._copies.stop()
+        self._being_registered.clear()
+        self._copied = recording
+        self._copies.start(recording.folder)
+        self._copies.seal()
 
     async def _copy_note(self, text: str) -> None:
         self._copied = None
@@ -750,7 +778,7 @@ class Service:
         days = self._config.retention
         if kept.sealed_at is None:
             return None
-        goes = from_rfc3339(kept.sealed_at) + timedelta(days=days.keep_days_without_handover)
+        goes = from_rfc3339(kept.begun_at or kept.sealed_at) + timedelta(days=days.keep_days_without_handover)
         if kept.handed_over_at:  # however late that was: 'at the latest' is what both agreed on
             goes = min(goes, from_rfc3339(kept.handed_over_at) + timedelta(days=days.keep_days))
         return rfc3339(goes)

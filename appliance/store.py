@@ -229,6 +229,7 @@ class Kept:
     copies: list[VerifiedCopy] = field(default_factory=list)
     received: set[Party] = field(default_factory=set)
     later: set[Party] = field(default_factory=set)
+    begun_at: str | None = None
     sealed_at: str | None = None
     handed_over_at: str | None = None
     """RFC 3339, by the wall clock as it was then."""
@@ -275,6 +276,7 @@ class Register:
     def _take_in(self, entry: Entry) -> None:
         match entry:
             case {"event": "begun", "id": str(which)}:
+                self.of(which).begun_at = str(entry["wall"])
                 self.order.append(which)
             case {"event": "sealed", "id": str(which), "sha256": str(sha256), "milliseconds": int(ms), "interrupted": bool(cut)}:
                 kept = self.of(which)

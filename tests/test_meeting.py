@@ -358,6 +358,13 @@ def test_a_recording_without_a_frame_ends_in_idle() -> None:
     assert handle(at(State.SEALING), NothingStored())[0] == Meeting()
 
 
+def test_a_second_part_without_a_frame_leads_back_to_the_first_ones_handover() -> None:
+    second, _ = walk(interrupted(), Announce(), HEARD, Confirm(PROFESSIONAL), Confirm(CLIENT), Start(), Stop())
+    meeting, effects = handle(second, NothingStored())
+    assert (meeting.state, meeting.sha256) == (State.HANDOVER, "cd" * 32)
+    assert ComeBack() in effects
+
+
 def test_a_mark_is_made_only_in_a_recording() -> None:
     assert handle(at(State.RECORDING), Mark(CLIENT, at=3))[1] == (Journal("mark", 3, CLIENT),)
     assert refused(at(State.PAUSED), Mark(CLIENT)) is Refusal.NOT_RECORDING

@@ -110,10 +110,8 @@ def test_after_any_error_writing_again_makes_all_of_it_sure(
         one.disk.fault = failing(set(range(first, first + how_many)), error, reached)
         in_doubt = False
         for step in [*life, SYNC]:
-            if in_doubt and step == SYNC:
-                in_doubt = failed(one.audio.again)
-            else:
-                in_doubt = failed(lambda step=step: one.live(step)) or in_doubt
+            mends = in_doubt and step == SYNC
+            in_doubt = failed(one.audio.again) if mends else failed(lambda step=step: one.live(step)) or in_doubt
         one.disk.fault = sound
         one.audio.again()
         frames = sum(step for step in life if step > 0)
