@@ -39,14 +39,15 @@ class DoorError(Exception):
 
 
 class Watchers:
-    """Everybody who wants to see each change. `tell` never waits."""
+    """Everybody who wants to see each change. A snapshot is made when somebody is ready for it, and never for nobody."""
 
-    def __init__(self) -> None:
-        self._newest: Snapshot | None = None
+    def __init__(self, look: Callable[[], Snapshot]) -> None:
+        """look: where everything stands now."""
+        self._look = look
         self._changed: set[asyncio.Event] = set()
 
-    def tell(self, snapshot: Snapshot) -> None:
-        self._newest = snapshot
+    def changed(self) -> None:
+        """There is something new to see. Never waits."""
         for changed in self._changed:
             changed.set()
 
@@ -54,16 +55,14 @@ class Watchers:
         """Send the newest snapshot whenever there is a newer one and the other side has read the last."""
         _keep_no_backlog(writer)
         changed = asyncio.Event()
+        changed.set()
         self._changed.add(changed)
         try:
-            if self._newest is not None:
-                changed.set()
             while True:
                 await changed.wait()
                 changed.clear()
-                if self._newest is not None:
-                    writer.write(protocol.line(self._newest))
-                    await writer.drain()
+                writer.write(protocol.line(self._look()))
+                await writer.drain()
         finally:
             self._changed.discard(changed)
 

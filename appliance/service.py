@@ -175,7 +175,7 @@ class Service:
         self._sight = Sight(
             language=config.organisation.language, languages=languages(places), buttons=len(config.button.pins) or 1
         )
-        self._watchers = Watchers()
+        self._watchers = Watchers(self._snapshot)
         self._doors = Doors(self._watchers)
         self._small_things = ThreadPoolExecutor(1, "disk")
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -833,7 +833,7 @@ class Service:
 
     def _tell_watchers(self) -> None:
         self._publish_due = False
-        self._watchers.tell(self._snapshot())
+        self._watchers.changed()
 
     def _now(self) -> int:
         return self._clock.monotonic_ns()

@@ -42,8 +42,15 @@ class House:
     """The two doors, with somebody behind each who only says what was asked."""
 
     folder: Path
-    watchers: Watchers = field(default_factory=Watchers)
     asked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.now = snapshot()
+        self.watchers = Watchers(lambda: self.now)
+
+    def tell(self, now: Snapshot) -> None:
+        self.now = now
+        self.watchers.changed()
 
     @property
     def room(self) -> Path:
@@ -132,7 +139,7 @@ async def test_a_socket_is_never_there_with_another_mode_than_its_own(tmp_path: 
     monkeypatch.setattr(Path, "rename", look_and_rename)
     before = os.umask(0)
     try:
-        doors = Doors(Watchers())
+        doors = Doors(Watchers(snapshot))
         await doors.open_room(tmp_path / "control.sock", "", House(tmp_path).answer)
         await doors.close()
     finally:
@@ -141,7 +148,7 @@ async def test_a_socket_is_never_there_with_another_mode_than_its_own(tmp_path: 
 
 
 async def test_a_group_that_does_not_exist_is_said_in_a_sentence(tmp_path: Path) -> None:
-    doors = Doors(Watchers())
+    doors = Doors(Watchers(snapshot))
     with pytest.raises(DoorError, match="no-such-group"):
         await doors.open_room(tmp_path / "control.sock", "no-such-group", House(tmp_path).answer)
     assert not (tmp_path / "control.sock").exists()
@@ -247,12 +254,12 @@ async def test_a_fault_of_the_service_is_said_and_logged_and_everything_goes_on(
 
 
 async def test_a_watcher_sees_where_things_stand_and_then_each_change(house: House) -> None:
-    house.watchers.tell(snapshot(1))
+    house.tell(snapshot(1))
     reader, writer = await visit(house.room)
     writer.write(WATCH)
     assert json.loads(await reader.readline())["at"] == 1
     for at in (2, 3):
-        house.watchers.tell(snapshot(at))
+        house.tell(snapshot(at))
         assert json.loads(await reader.readline())["at"] == at
     writer.close()
 
@@ -263,7 +270,7 @@ async def test_a_watcher_that_does_not_read_gets_the_newest_when_it_reads_and_no
     writer.write(WATCH)
     words = "Zullen we dit gesprek opnemen? " * 60
     for at in range(2_000):
-        house.watchers.tell(snapshot(at, words))
+        house.tell(snapshot(at, words))
         await asyncio.sleep(0)
     reader._limit = 1 << 20  # type: ignore[attr-defined]
     seen: list[int] = []
@@ -282,11 +289,11 @@ async def test_watchers_that_never_read_take_no_memory(house: House) -> None:
         writer.write(WATCH)
     words = "x" * 20_000
     for at in range(50):
-        house.watchers.tell(snapshot(at, words))
+        house.tell(snapshot(at, words))
         await asyncio.sleep(0)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for at in range(1_000):
-        house.watchers.tell(snapshot(at, words))
+        house.tell(snapshot(at, words))
         await asyncio.sleep(0)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4_000
     for _, writer in there:
@@ -300,7 +307,8 @@ async def test_doors_that_close_on_their_visitors_say_nothing_of_it(tmp_path: Pa
         there[1][1].write(b"half a li")
         await asyncio.sleep(0.05)
     await asyncio.sleep(0.05)
-    assert await asyncio.gather(*(reader.read() for reader, _ in there)) == [b""] * 3
+    last_words = await asyncio.gather(*(reader.read() for reader, _ in there))
+    assert last_words == [protocol.line(snapshot()), b"", b""]
     assert caplog.text == ""
 
 
@@ -337,12 +345,12 @@ async def test_a_folder_deeper_than_the_kernel_takes_for_a_socket_works(tmp_path
 
 
 def test_one_room_has_one_service(tmp_path: Path) -> None:
-    first = Doors(Watchers())
+    first = Doors(Watchers(snapshot))
     first.take_lock(tmp_path / "control.sock")
     with pytest.raises(DoorError, match="already running"):
-        Doors(Watchers()).take_lock(tmp_path / "control.sock")
+        Doors(Watchers(snapshot)).take_lock(tmp_path / "control.sock")
     first.give_up_lock()
-    Doors(Watchers()).take_lock(tmp_path / "control.sock")
+    Doors(Watchers(snapshot)).take_lock(tmp_path / "control.sock")
 
 
 # ── all of it, while a recording runs
