@@ -22,8 +22,8 @@ from appliance.audio.sources import EndOfSource, Heard, Source, SourceError, ope
 NAP_SECONDS = 0.05
 """Between two reads of a live source, unless it has more than a slot's worth waiting."""
 PATIENCE_SECONDS = 40
-SLOT_SECONDS = 0.06
-"""A read of a nap's length fills one slot. With the header, and with room for a read that came a little later."""
+SLOT_SECONDS = 0.12
+"""A read takes one slot, also on a busy machine, where a nap lasts twice as long."""
 
 
 class Child:
@@ -33,7 +33,7 @@ class Child:
         self._source = source
         frame_bytes, rate = source.format.frame_bytes, source.format.rate
         slot_frames = rate // 2 if source.own_clock else int(rate * SLOT_SECONDS) + 1
-        slots = 4 if source.own_clock else int(PATIENCE_SECONDS / SLOT_SECONDS)
+        slots = 4 if source.own_clock else int(PATIENCE_SECONDS / NAP_SECONDS)
         self._slot_frames = slot_frames
         self._slot_bytes = slot_frames * frame_bytes
         self._ring = Ring(slots, 64 + self._slot_bytes)

@@ -6,6 +6,7 @@ allocated while it fills. An empty ring starts again at its first slot, so that 
 
 from __future__ import annotations
 
+import mmap
 import threading
 from collections.abc import Callable
 
@@ -14,7 +15,8 @@ class Ring:
     """`slots` blocks of at most `slot_bytes` each. One thread puts, another takes."""
 
     def __init__(self, slots: int, slot_bytes: int) -> None:
-        self._memory = memoryview(bytearray(slots * slot_bytes))
+        # Not a bytearray, which is filled with zeros at once: a page of this is there when it is first used.
+        self._memory = memoryview(mmap.mmap(-1, slots * slot_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self._slot_bytes = slot_bytes
         self._lengths = [0] * slots
         self._first = 0

@@ -592,8 +592,7 @@ def every_step_that_may_fail(folder: Path) -> list[int]:
     return [n for n, step in enumerate(table.simulated.steps) if isinstance(step, Write | Sync)]
 
 
-@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
-@pytest.mark.parametrize("how_many", [1, 4])
+@pytest.mark.parametrize(("error", "how_many"), [(errno.EIO, 1), (errno.ENOSPC, 1), (errno.EIO, 4)])
 def test_an_error_at_any_write_or_sync_loses_nothing_and_the_recording_is_whole_afterwards(error: int, how_many: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         steps = every_step_that_may_fail(Path(folder))

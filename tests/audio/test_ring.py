@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -124,6 +125,21 @@ def test_when_it_is_empty_it_begins_again_at_its_first_slot() -> None:
         ring.put(b"%3d" % number)
         assert ring.take(lambda _: None)
     assert bytes(ring._memory[4:]) == bytes(36)
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def test_what_was_never_needed_takes_no_memory() -> None:
+    before = resident()
+    ring = Ring(1_000, 100_000)
+    for _ in range(1_000):
+        ring.put(bytes(100_000))
+        ring.take(lambda _: None)
+    assert resident() - before < 10_000_000, "of a hundred million"
+    assert ring.put(b"x")
 
 
 def test_it_allocates_nothing_while_it_fills_and_is_emptied() -> None:

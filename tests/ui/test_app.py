@@ -244,6 +244,23 @@ async def test_names_and_keys_can_be_touched(room: Room, screen: RoomApp) -> Non
         assert "Spatie" not in reads(screen)
 
 
+async def test_leaving_it_in_the_middle_of_a_change_is_no_fault(room: Room, socket_path: Path) -> None:
+    async def change() -> None:
+        while True:
+            for now in SCREENS.values():
+                await room.show(now)
+                await asyncio.sleep(0.01)
+
+    changing = asyncio.create_task(change())
+    for wait in (0.05, 0.1, 0.2, 0.3):
+        screen = RoomApp(socket_path)
+        async with screen.run_test() as pilot:
+            await asyncio.sleep(wait)
+            await pilot.press("ctrl+q")
+        assert screen.return_code == 0
+    changing.cancel()
+
+
 # ── losing the service
 
 
