@@ -88,9 +88,12 @@ def _seal_an_older_one(register: Register, disk: Disk, clock: Clock, recording: 
 
 
 def _in_order(store: Store, register: Register) -> list[Recording]:
-    """Oldest first, by the register's lines and not by any clock; what it does not know is older than what it knows."""
+    """Oldest first, by the register's lines and not by any clock.
+
+    A recording is made before the register has its line: what the register does not know was begun when all ended.
+    """
     rank = {recording_id: n for n, recording_id in enumerate(register.order)}
-    return sorted(store.all(), key=lambda recording: rank.get(recording.id, -1))
+    return sorted(store.all(), key=lambda recording: rank.get(recording.id, len(rank)))
 
 
 def _mend(store: Store, register: Register, disk: Disk, clock: Clock, recording: Recording) -> bool:

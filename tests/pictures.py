@@ -35,8 +35,8 @@ async def draw(folder: Path, size: tuple[int, int], language: str) -> list[Path]
                 for name, now in every_screen(language):
                     stamp = room.stamped(now)
                     await room.show(now)
-                    await until(lambda stamp=stamp: app.newest is not None and app.newest.at >= stamp, pilot.pause)  # type: ignore[misc]
-                    await until(lambda: shown(app).now == app.newest, pilot.pause)
+                    await until(lambda stamp=stamp: app.newest is not None and app.newest.at >= stamp)  # type: ignore[misc]
+                    await until(lambda: shown(app).now == app.newest)
                     await pilot.pause()
                     drawn.append(folder / f"{name}-{language}-{size[0]}x{size[1]}.svg")
                     drawn[-1].write_text(with_its_spaces(app.export_screenshot(title="meeting-recorder")), encoding="utf-8")

@@ -363,8 +363,7 @@ class Recorder(threading.Thread):
         try:
             content = os.read(fd, PIPE_BYTES)
             if not content:
-                self._let_go()
-                self._lost()
+                self._child_ended()
                 return
             for block in self._reader.feed(content):
                 self._take(block)
@@ -374,6 +373,13 @@ class Recorder(threading.Thread):
             return
         if self._has_own_clock and not self._hearing:
             self._hear()
+
+    def _child_ended(self) -> None:
+        ended = self._microphone
+        self._obey()  # a child that we were told to let go, or to exchange for another, is not one that was lost
+        if self._microphone is ended:
+            self._let_go()
+            self._lost()
 
     def _hear(self) -> None:
         self._hearing = True

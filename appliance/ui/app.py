@@ -12,6 +12,7 @@ import asyncio
 import logging
 import logging.handlers
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -170,12 +171,12 @@ class RoomApp(App[None]):
         if self.newest is None or not self.screen_stack:
             return
         if isinstance(self.screen, Moment) and len(self.screen_stack) > 1:
-            await self.pop_screen()
+            await _to_its_end(self.pop_screen())
         kind = screen_for(self.newest)
         here = self.screen
         if type(here) is not kind:
             there = self._make(kind, self.newest)
-            await (self.push_screen(there) if isinstance(here, Moment) else self.switch_screen(there))
+            await _to_its_end(self.push_screen(there) if isinstance(here, Moment) else self.switch_screen(there))
             return
         if isinstance(here, Invitation):
             here.language, here.others = self.language, self._others()
@@ -202,7 +203,7 @@ class RoomApp(App[None]):
         moment = self.screen if isinstance(self.screen, Moment) else None
         if moment is None:
             moment = Moment(self.newest, self.language)
-            await self.push_screen(moment)
+            await _to_its_end(self.push_screen(moment))
         moment.show_silence(silent_for)
 
     @work(name="ask where the meeting stands")
@@ -291,6 +292,11 @@ def screen_for(now: Snapshot) -> type[RoomScreen]:
     if new and now.state in {State.ANNOUNCING, State.AGREEING}:
         return SomebodyJoins
     return SCREENS.get(now.state, Moment)
+
+
+async def _to_its_end(change: Awaitable[object]) -> None:
+    """Wait for a change of screens. Whoever leaves meanwhile cancels the waiting and not the change, on which Textual waits too."""
+    await asyncio.shield(change)
 
 
 def run(socket_path: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -225,9 +225,9 @@ async def a_room(socket_path: Path, now: Snapshot) -> AsyncIterator[Room]:
         await room.close()
 
 
-async def until(true: Callable[[], bool], pause: Callable[[], Awaitable[object]], seconds: float = 5.0) -> None:
+async def until(true: Callable[[], bool], seconds: float = 5.0) -> None:
     """Wait until something holds; AssertionError when it does not within `seconds`."""
     ends = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < ends, "it did not come about"
-        await pause()
+        await asyncio.sleep(0.01)

@@ -43,8 +43,8 @@ SCREENS = dict(every_screen("nl"))
 P, C, G = Party.PROFESSIONAL, Party.CLIENT, Party.GUEST
 
 
-async def seen(screen: RoomApp, pilot: Pilot[None], text: str, seconds: float = 5.0) -> None:
-    await until(lambda: text in reads(screen), pilot.pause, seconds)
+async def seen(screen: RoomApp, text: str, seconds: float = 5.0) -> None:
+    await until(lambda: text in reads(screen), seconds)
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
@@ -55,20 +55,20 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 
 async def test_it_shows_where_the_meeting_stands(room: Room, screen: RoomApp) -> None:
-    async with screen.run_test() as pilot:
-        await seen(screen, pilot, "Koffie? Thee? Geluidsopname?")
+    async with screen.run_test():
+        await seen(screen, "Koffie? Thee? Geluidsopname?")
         await room.show(SCREENS["09-recording"])
-        await seen(screen, pilot, "Wij nemen dit gesprek op")
+        await seen(screen, "Wij nemen dit gesprek op")
         await room.show(SCREENS["14-paused"])
-        await seen(screen, pilot, "Pauze. Er wordt niets opgenomen.")
+        await seen(screen, "Pauze. Er wordt niets opgenomen.")
 
 
 async def test_started_again_in_the_middle_it_shows_where_things_stand(room: Room, socket_path: Path) -> None:
     await room.show(SCREENS["09-recording"])
     for _ in range(2):
         screen = RoomApp(socket_path)
-        async with screen.run_test() as pilot:
-            await seen(screen, pilot, "Wij nemen dit gesprek op")
+        async with screen.run_test():
+            await seen(screen, "Wij nemen dit gesprek op")
     assert room.asked == []
 
 
@@ -101,9 +101,9 @@ async def test_started_again_in_the_middle_it_shows_where_things_stand(room: Roo
 async def test_one_key_asks_for_one_thing(room: Room, screen: RoomApp, name: str, key: str, request_sent: Request) -> None:
     await room.show(SCREENS[name])
     async with screen.run_test() as pilot:
-        await until(lambda: screen.newest is not None and shown(screen).now == screen.newest, pilot.pause)
+        await until(lambda: screen.newest is not None and shown(screen).now == screen.newest)
         await pilot.press(key)
-        await until(lambda: room.asked != [], pilot.pause)
+        await until(lambda: room.asked != [])
         assert room.asked == [request_sent]
 
 
@@ -125,13 +125,13 @@ async def test_what_ends_something_wants_a_second_press(
 ) -> None:
     await room.show(SCREENS[name])
     async with screen.run_test() as pilot:
-        await until(lambda: screen.newest is not None and shown(screen).now == screen.newest, pilot.pause)
+        await until(lambda: screen.newest is not None and shown(screen).now == screen.newest)
         await pilot.press(key)
-        await seen(screen, pilot, asks)
+        await seen(screen, asks)
         assert room.asked == []
         await asyncio.sleep(0.2)
         await pilot.press(key)
-        await until(lambda: room.asked == [request_sent], pilot.pause)
+        await until(lambda: room.asked == [request_sent])
 
 
 async def test_a_second_press_that_comes_too_late_is_a_first_one(
@@ -140,11 +140,11 @@ async def test_a_second_press_that_comes_too_late_is_a_first_one(
     monkeypatch.setattr(ui, "SECOND_PRESS_S", 0.3)
     await room.show(SCREENS["09-recording"])
     async with screen.run_test() as pilot:
-        await seen(screen, pilot, "Wij nemen dit gesprek op")
+        await seen(screen, "Wij nemen dit gesprek op")
         for _ in range(2):
             await pilot.press("s")
-            await seen(screen, pilot, "Druk nog een keer op S")
-            await until(lambda: "Druk nog een keer op S" not in reads(screen), pilot.pause)
+            await seen(screen, "Druk nog een keer op S")
+            await until(lambda: "Druk nog een keer op S" not in reads(screen))
             await asyncio.sleep(1.0)
         assert room.asked == []
 
@@ -152,7 +152,7 @@ async def test_a_second_press_that_comes_too_late_is_a_first_one(
 async def test_another_key_in_between_takes_the_first_press_back(room: Room, screen: RoomApp) -> None:
     await room.show(SCREENS["02-announcement"])
     async with screen.run_test() as pilot:
-        await seen(screen, pilot, "Vertel het eerst aan elkaar")
+        await seen(screen, "Vertel het eerst aan elkaar")
         await press(pilot, "d", "x", "d")
         assert room.asked == []
 
@@ -161,7 +161,7 @@ async def test_a_key_that_is_held_down_ends_nothing_and_starts_nothing(room: Roo
     async with screen.run_test() as pilot:
         for name, key in [("09-recording", "s"), ("03-agreement", "d"), ("03-agreement", "space")]:
             await room.show(SCREENS[name])
-            await until(lambda: screen.newest is not None and shown(screen).now == screen.newest, pilot.pause)
+            await until(lambda: screen.newest is not None and shown(screen).now == screen.newest)
             room.asked.clear()
             for pause in [0.3, *[0.01] * 6]:
                 await pilot.press(key)
@@ -172,40 +172,40 @@ async def test_a_key_that_is_held_down_ends_nothing_and_starts_nothing(room: Roo
 
 async def test_the_language_is_chosen_on_the_invitation(room: Room, screen: RoomApp) -> None:
     async with screen.run_test() as pilot:
-        await seen(screen, pilot, "L English")
+        await seen(screen, "L English")
         await press(pilot, "l")
-        await seen(screen, pilot, "Coffee? Tea? A recording?")
-        await seen(screen, pilot, "L Nederlands")
+        await seen(screen, "Coffee? Tea? A recording?")
+        await seen(screen, "L Nederlands")
         await press(pilot, "space")
         assert room.asked == [AnnounceRequest("en")]
         await room.show(snapshot("announcing", "en", asked=P))
-        await seen(screen, pilot, "Tell each other first")
+        await seen(screen, "Tell each other first")
         await room.show(snapshot("idle"))
-        await seen(screen, pilot, "Koffie? Thee? Geluidsopname?")
+        await seen(screen, "Koffie? Thee? Geluidsopname?")
 
 
 async def test_a_refusal_is_said_and_goes_away(room: Room, screen: RoomApp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ui, "NOTICE_S", 0.5)
     await room.show(SCREENS["07-agreed"])
     async with screen.run_test() as pilot:
-        await seen(screen, pilot, "Afgesproken")
+        await seen(screen, "Afgesproken")
         answers: list[Refused | Mistaken] = [Refused("no-microphone", "Steek de stekker erin."), Mistaken("Dat was geen vraag.")]
         for answer in answers:
             room.refuses = answer
             await press(pilot, "space")
-            await seen(screen, pilot, answer.says)
-            await until(lambda says=answer.says: says not in reads(screen), pilot.pause)  # type: ignore[misc]
+            await seen(screen, answer.says)
+            await until(lambda says=answer.says: says not in reads(screen))  # type: ignore[misc]
             await asyncio.sleep(0.8)
 
 
 async def test_a_mark_is_for_the_party_whose_key_follows(room: Room, screen: RoomApp) -> None:
     await room.show(SCREENS["09-recording"])
     async with screen.run_test() as pilot:
-        await seen(screen, pilot, "Wij nemen dit gesprek op")
+        await seen(screen, "Wij nemen dit gesprek op")
         await press(pilot, "m")
-        await seen(screen, pilot, "Voor wie is dit moment?")
+        await seen(screen, "Voor wie is dit moment?")
         await press(pilot, "c")
-        await seen(screen, pilot, "Dit moment is aangegeven.")
+        await seen(screen, "Dit moment is aangegeven.")
         await press(pilot, "p")
         assert room.asked == [MarkRequest(C)]
 
@@ -213,34 +213,34 @@ async def test_a_mark_is_for_the_party_whose_key_follows(room: Room, screen: Roo
 async def test_rule_1_a_short_note_of_what_is_done_instead_is_sent(room: Room, screen: RoomApp) -> None:
     await room.show(SCREENS["26-declined"])
     async with screen.run_test() as pilot:
-        await seen(screen, pilot, "Geen opname. Dat is goed.")
+        await seen(screen, "Geen opname. Dat is goed.")
         await press(pilot, "1")
         await pilot.press(*"samen op", "escape")
         await press(pilot, "3")
         await pilot.press(*"volgende week x 2", "enter")
-        await until(lambda: room.asked != [], pilot.pause)
+        await until(lambda: room.asked != [])
         assert room.asked == [DeclineRequest(Alternative.FOLLOW_UP, "volgende week x 2")]
-        await seen(screen, pilot, "Opgeschreven.")
+        await seen(screen, "Opgeschreven.")
 
 
 async def test_a_note_that_is_being_written_outlives_a_snapshot(room: Room, screen: RoomApp) -> None:
     await room.show(SCREENS["26-declined"])
     async with screen.run_test() as pilot:
-        await seen(screen, pilot, "Geen opname. Dat is goed.")
+        await seen(screen, "Geen opname. Dat is goed.")
         await press(pilot, "1", *"morgen")
         await room.show(SCREENS["26-declined"])
         await pilot.pause()
-        await seen(screen, pilot, "morgen")
+        await seen(screen, "morgen")
 
 
 async def test_names_and_keys_can_be_touched(room: Room, screen: RoomApp) -> None:
     await room.show(SCREENS["06-agreement-touch"])
     async with screen.run_test(size=(100, 30)) as pilot:
-        await seen(screen, pilot, "Raak uw eigen naam aan")
+        await seen(screen, "Raak uw eigen naam aan")
         await pilot.click(shown(screen).query(Confirmation)[0])
-        await until(lambda: room.asked == [ConfirmRequest(P)], pilot.pause)
+        await until(lambda: room.asked == [ConfirmRequest(P)])
         await pilot.click(next(key for key in shown(screen).query(Key) if key.way is not None and key.way.shown == "J"))
-        await until(lambda: room.asked == [ConfirmRequest(P), JoinRequest()], pilot.pause)
+        await until(lambda: room.asked == [ConfirmRequest(P), JoinRequest()])
         assert "Spatie" not in reads(screen)
 
 
@@ -266,15 +266,15 @@ async def test_leaving_it_in_the_middle_of_a_change_is_no_fault(room: Room, sock
 
 async def test_a_service_that_went_away_is_said_calmly_and_is_found_again(room: Room, screen: RoomApp) -> None:
     await room.show(SCREENS["09-recording"])
-    async with screen.run_test(size=(50, 15)) as pilot:
-        await seen(screen, pilot, "Wij nemen dit gesprek op")
+    async with screen.run_test(size=(50, 15)):
+        await seen(screen, "Wij nemen dit gesprek op")
         await room.close()
         await asyncio.sleep(1.1)
         assert "De opname gaat door." in reads(screen)
         assert "█" not in reads(screen)
         assert "Wij nemen dit gesprek op" not in reads(screen)
         await room.open()
-        await seen(screen, pilot, "Wij nemen dit gesprek op", seconds=1.5)
+        await seen(screen, "Wij nemen dit gesprek op", seconds=1.5)
 
 
 @pytest.mark.parametrize(
@@ -282,20 +282,20 @@ async def test_a_service_that_went_away_is_said_calmly_and_is_found_again(room: 
 )
 async def test_a_service_that_hangs_is_noticed_within_a_second(room: Room, screen: RoomApp, name: str, says: str) -> None:
     await room.show(SCREENS[name])
-    async with screen.run_test() as pilot:
-        await until(lambda: screen.newest is not None and shown(screen).now == screen.newest, pilot.pause)
+    async with screen.run_test():
+        await until(lambda: screen.newest is not None and shown(screen).now == screen.newest)
         await room.show(SCREENS[name])
         room.silent = True
-        await until(lambda: is_quiet(screen), lambda: asyncio.sleep(0.01))
+        await until(lambda: is_quiet(screen))
         assert time.monotonic() - screen.heard_at < 1.1
-        await seen(screen, pilot, says)
+        await seen(screen, says)
         room.silent = False
-        await until(lambda: not is_quiet(screen), pilot.pause)
+        await until(lambda: not is_quiet(screen))
 
 
 async def test_a_service_with_nothing_new_to_tell_is_asked_and_the_screen_stays(room: Room, screen: RoomApp) -> None:
-    async with screen.run_test() as pilot:
-        await seen(screen, pilot, "Koffie? Thee? Geluidsopname?")
+    async with screen.run_test():
+        await seen(screen, "Koffie? Thee? Geluidsopname?")
         for _ in range(10):
             await asyncio.sleep(0.2)
             assert not is_quiet(screen)
@@ -307,30 +307,30 @@ async def test_a_service_that_stays_away_is_no_longer_a_moment(
 ) -> None:
     monkeypatch.setattr("appliance.ui.screens.moment.A_WHILE_S", 1.5)
     await room.show(SCREENS["09-recording"])
-    async with screen.run_test() as pilot:
-        await seen(screen, pilot, "Wij nemen dit gesprek op")
+    async with screen.run_test():
+        await seen(screen, "Wij nemen dit gesprek op")
         await room.close()
-        await seen(screen, pilot, "De recorder geeft geen antwoord.")
+        await seen(screen, "De recorder geeft geen antwoord.")
         assert "De opname gaat door" not in reads(screen)
         await room.open()
 
 
 async def test_without_a_service_it_waits_and_then_begins(screen: RoomApp, socket_path: Path) -> None:
     async with screen.run_test() as pilot:
-        await seen(screen, pilot, "De recorder gaat aan.")
+        await seen(screen, "De recorder gaat aan.")
         await press(pilot, "space", "s", "s")
         async with a_room(socket_path, snapshot("idle")) as room:
-            await seen(screen, pilot, "Koffie? Thee? Geluidsopname?")
+            await seen(screen, "Koffie? Thee? Geluidsopname?")
             assert room.asked == []
 
 
 async def test_a_wish_that_reaches_nobody_is_said(room: Room, screen: RoomApp) -> None:
     await room.show(SCREENS["14-paused"])
     async with screen.run_test() as pilot:
-        await seen(screen, pilot, "Pauze.")
+        await seen(screen, "Pauze.")
         await room.close()
         await pilot.press("space")
-        await seen(screen, pilot, "Probeer het zo nog een keer.")
+        await seen(screen, "Probeer het zo nog een keer.")
         await room.open()
 
 
@@ -342,7 +342,7 @@ async def test_the_bell_sounds_at_the_start_a_pause_a_resumption_and_the_end(
 ) -> None:
     rung: list[str] = []
     monkeypatch.setattr(screen, "bell", lambda: rung.append(screen.newest.state if screen.newest else ""))
-    async with screen.run_test() as pilot:
+    async with screen.run_test():
         for name in [
             "07-agreed",
             "09-recording",
@@ -354,7 +354,7 @@ async def test_the_bell_sounds_at_the_start_a_pause_a_resumption_and_the_end(
             "01-invitation",
         ]:
             await room.show(SCREENS[name])
-            await until(lambda state=SCREENS[name].state: screen.newest is not None and screen.newest.state == state, pilot.pause)  # type: ignore[misc]
+            await until(lambda state=SCREENS[name].state: screen.newest is not None and screen.newest.state == state)  # type: ignore[misc]
     assert list(dict.fromkeys(rung)) == ["recording", "paused", "sealing"]
     assert rung.count("recording") == 2
 
@@ -365,8 +365,8 @@ async def test_no_bell_sounds_when_the_screen_is_started_in_the_middle(
     rung: list[int] = []
     monkeypatch.setattr(screen, "bell", lambda: rung.append(1))
     await room.show(SCREENS["09-recording"])
-    async with screen.run_test() as pilot:
-        await seen(screen, pilot, "Wij nemen dit gesprek op")
+    async with screen.run_test():
+        await seen(screen, "Wij nemen dit gesprek op")
     assert rung == []
 
 

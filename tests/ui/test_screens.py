@@ -25,7 +25,7 @@ async def show(room: Room, screen: RoomApp, pilot: Pilot[None], now: Snapshot) -
     """Until `now` is what the screen shows, and has its place."""
     marked = room.stamped(now)
     await room.show(now)
-    await until(lambda: screen.newest is not None and screen.newest.at >= marked, pilot.pause)
+    await until(lambda: screen.newest is not None and screen.newest.at >= marked)
     await pilot.pause()
     await pilot.pause()
 
@@ -130,10 +130,10 @@ async def test_a_long_announcement_can_be_read_to_its_end(room: Room, screen: Ro
     async with screen.run_test(size=(50, 15)) as pilot:
         await show(room, screen, pilot, snapshot("announcing", asked="professional"))
         assert "030 123 45 67" not in reads(screen)
-        await until(lambda: "↑↓ Lees verder" in reads(screen), pilot.pause)
+        await until(lambda: "↑↓ Lees verder" in reads(screen))
         for _ in range(8):
             await pilot.press("pagedown")
-        await until(lambda: "030 123 45 67" in reads(screen), pilot.pause)
+        await until(lambda: "030 123 45 67" in reads(screen))
         await pilot.press("pageup", "up")
 
 
@@ -149,7 +149,7 @@ async def test_while_a_note_is_written_everything_can_be_read(room: Room, screen
     async with screen.run_test(size=size) as pilot:
         await show(room, screen, pilot, snapshot("declined"))
         await pilot.press("2")
-        await until(lambda: shown(screen).query_one(Note).has_focus, pilot.pause)
+        await until(lambda: shown(screen).query_one(Note).has_focus)
         await pilot.press(*"mei")
         await pilot.pause()
         for text in [*lines(screen).values(), "mei", "Enter Bewaren", "► 2"]:
