@@ -150,7 +150,7 @@ class RecordingView(msgspec.Struct, frozen=True):
 
 
 class CopyView(msgspec.Struct, frozen=True):
-    """`state`: waiting, following, verified, unfinished or failed. `label`: what people see of the stick; `says`: a sentence."""
+    """`state`: waiting, following, verified, unfinished or failed. `label`: what people see of the stick; `says`: why, as a code."""
 
     stick: str
     folder: str | None

@@ -21,7 +21,6 @@ from tests.ui.translations import compile_translations
 
 SIZES = ((100, 30), (80, 24), (50, 15))
 LANGUAGES = ("nl", "en")
-README_PICTURE = "09-recording"
 
 
 async def draw(folder: Path, size: tuple[int, int], language: str) -> list[Path]:

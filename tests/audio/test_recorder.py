@@ -188,6 +188,20 @@ def test_a_machine_that_stood_still_as_a_whole_has_lost_no_microphone(tmp_path: 
     assert HearingIs(None) not in [told.report for told in table.reports if told.at < 9_600 * MS]
 
 
+def test_a_microphone_that_is_let_go_while_it_ends_was_not_lost(tmp_path: Path) -> None:
+    """The child's end and the order to let it go reach the writer in the same moment."""
+    table = Room(tmp_path)
+    ears = table.microphone(0, 3 * SECOND)
+
+    def let_go() -> None:
+        ears.unplug()
+        table.recorder.stop_listening()
+
+    table.when(2_013 * MS, let_go)
+    table.run(5 * SECOND)
+    assert HearingIs(None) not in table.reported(HearingIs)
+
+
 def test_a_mark_names_the_frame_that_was_captured_then_and_not_the_one_that_was_stored_then(tmp_path: Path) -> None:
     table = Room(tmp_path)
     table.microphone(0, 20 * SECOND, late=(700 * MS,))
