@@ -7,6 +7,7 @@ With `--json` the last line of the output is one JSON object or list. Both are a
 from __future__ import annotations
 
 import logging
+import os
 import math
 import sys
 from collections.abc import Callable
@@ -234,7 +235,11 @@ def watch(root: Path | None, as_json: bool) -> None:
         asyncio.run(show())
     except NoService as error:
         _leave(NO_SERVICE, str(error))
-    except (KeyboardInterrupt, BrokenPipeError):
+    except KeyboardInterrupt:
+        sys.exit(DONE)
+    except BrokenPipeError:
+        # What is still in the buffer would fail once more when Python ends, and that would be the exit status.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(DONE)
 
 
