@@ -7,8 +7,8 @@ With `--json` the last line of the output is one JSON object or list. Both are a
 from __future__ import annotations
 
 import logging
-import os
 import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -87,6 +87,7 @@ def main() -> None:
 def serve(source: str | None, pace: str, sticks: tuple[Path, ...], root: Path | None, as_json: bool) -> None:  # noqa: ARG001
     """Run the recorder's service, until it is told to stop."""
     from appliance import service
+    from appliance.audio.microphone import can_be_played
     from appliance.audio.sources import SourceError, check_spec
     from appliance.config import ConfigError, load, places
     from appliance.doors import DoorError
@@ -99,6 +100,8 @@ def serve(source: str | None, pace: str, sticks: tuple[Path, ...], root: Path | 
         config = load(where.config)
         spec = service.source_spec(config, source, pace)
         check_spec(spec.spec, spec.pace)
+        if spec.spec.startswith("wav:") and (says := can_be_played(spec.spec)) is not None:
+            _leave(ASKED_WRONGLY, says)
     except (ConfigError, SourceError) as error:
         _leave(ASKED_WRONGLY, str(error))
     try:

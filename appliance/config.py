@@ -10,12 +10,14 @@ one line here and a documented one in config.toml (a test holds the two together
 from __future__ import annotations
 
 import difflib
+import grp
 import json
 import math
 import os
 import pwd
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -275,6 +277,9 @@ def _what_does_not_go_together(config: Config, skip: frozenset[str]) -> Iterator
         yield from _timezone(config.organisation.timezone)
     if not skip & {"button.pins", "light.pin", "light.trouble_pin"}:
         yield from _pins(config)
+    for key, group in (("groups.room", config.groups.room), ("groups.administrators", config.groups.administrators)):
+        if key not in skip:
+            yield from _group(key, group)
     longer, shorter = config.retention.keep_days_without_handover, config.retention.keep_days
     if longer < shorter and not skip & {"retention.keep_days", "retention.keep_days_without_handover"}:
         yield (
@@ -292,6 +297,14 @@ def _timezone(name: str) -> Iterator[str]:
             f'organisation.timezone is {_shown(name)}; it must be a name such as "Europe/Amsterdam"'
             + (f'; did you mean "{near[0]}"?' if near else ".")
         )
+
+
+def _group(key: str, name: str) -> Iterator[str]:
+    there = [group.gr_name for group in grp.getgrall()]
+    if name and name not in there:
+        near = difflib.get_close_matches(name, there, n=1)
+        meant = f' Did you mean "{near[0]}"?' if near else ""
+        yield f"{key} is {_shown(name)}; it must be a group of this machine, or empty.{meant}"
 
 
 def _pins(config: Config) -> Iterator[str]:
@@ -423,4 +436,6 @@ def _text(folders: tuple[Path, ...], language: str, file: str) -> str:
         raise ConfigError(f"{path}: {error}") from error
     if not text:
         raise ConfigError(f"{path} is empty; both parties need words to agree on.")
+    if any(unicodedata.category(letter) == "Cc" and letter not in "\n\t\r" for letter in text):
+        raise ConfigError(f"{path} has control characters in it; it must be plain text.")
     return text

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from appliance import protocol
 from appliance.agreement import PARTIES
 from appliance.audio.blocks import BlockError, BlockReader
 from appliance.audio.level import Meter
+from appliance.audio.microphone import told_to_end_with_us
 from appliance.audio.pcm import PcmFormat
 from appliance.client import NoService, ask
 from appliance.config import Places, places
@@ -147,17 +149,33 @@ def _service(top: Path, source: str) -> Iterator[None]:
     log = top / "service.log"
     with log.open("ab") as output:
         service = subprocess.Popen(
-            [sys.executable, "-m", "appliance", "serve", "--root", str(top), "--source", source, *sticks],
+            [*told_to_end_with_us(), sys.executable, "-m", "appliance", "serve", "--root", str(top), "--source", source, *sticks],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
         )
     try:
-        _until_ready(places(top), service, log)
-        yield
+        with _ended_by_signals():
+            _until_ready(places(top), service, log)
+            yield
     finally:
         service.terminate()
         service.wait()
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """A demonstration that is told to end takes its recorder along: nothing may go on recording that nobody sees."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _until_ready(where: Places, service: subprocess.Popen[bytes], log: Path) -> None:

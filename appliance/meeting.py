@@ -116,6 +116,7 @@ class Refusal(StrEnum):
     COPIES_NOT_READY = "copies-not-ready"
     ONLY_PARTIES_RECEIVE = "only-parties-receive"
     TOUCH_THE_SCREEN = "touch-the-screen"
+    NO_NOTE_BESIDE_A_RECORDING = "no-note-beside-a-recording"
 
 
 # ── what people do
@@ -588,6 +589,8 @@ def _cancel(m: Meeting, at: int) -> Step:
 
 
 def _decline(m: Meeting, event: Decline) -> Step:
+    if event.note and (m.started or m.first_part is not None):
+        return _refuse(m, Refusal.NO_NOTE_BESIDE_A_RECORDING)
     if m.started and m.state in BEFORE_START | {State.RECORDING, State.PAUSED}:
         return _back_to_pause(m, event.at)
     note: tuple[Effect, ...] = (CopyNote(event.alternative, event.note),) if event.note else ()

@@ -17,7 +17,7 @@ import shutil
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -188,6 +188,8 @@ class Service:
         self._beginning: asyncio.Task[bool] | None = None
         self._good_texts: dict[str, Texts] = {}
         self._lines: list[tuple[str, dict[str, Value]]] = []
+        self._unclosed = 0
+        self._before_closing = self._meeting
         self._not_sealing = asyncio.Event()
         self._both_sticks_seen = asyncio.Event()
         self._microphone_known = asyncio.Event()
@@ -366,9 +368,10 @@ class Service:
             case StoreFrom(at):
                 return self._in_recorder(lambda: self._recorder.store_from(at, "resumed", {}))
             case StoreUntil(at, why):
-                return self._in_recorder(lambda: self._recorder.store_until(at, why, {}))
+                return self._closing(self._in_recorder(lambda: self._recorder.store_until(at, why, {})), before)
             case Finish(at, by):
-                return self._task(self._finish(at, by), "finish")
+                done = asyncio.wrap_future(self._recorder.finish(at, "stopped", {"by": by.value}))
+                return self._task(self._finish(self._closing(done, before)), "finish")
             case Journal():
                 return self._journal(effect)
             case Register(event, party):
@@ -458,7 +461,7 @@ class Service:
         self._publish()
         return True
 
-    def _in_recorder(self, order: Callable[[], Future[int]]) -> Pending:
+    def _in_recorder(self, order: Callable[[], Future[int]]) -> asyncio.Future[int]:
         return asyncio.wrap_future(order())
 
     def _journal(self, line: Journal) -> Pending | None:
@@ -473,9 +476,21 @@ class Service:
         self._lines.append((line.event, {**stamp(self._clock, line.at), **fields}))
         return None
 
-    async def _finish(self, at: int, by: StoppedBy) -> None:
+    def _closing(self, done: asyncio.Future[int], before: Meeting) -> asyncio.Future[int]:
+        """Until what was captured before a pause or a stop is on the disk, and the journal says so, the meeting is shown as it was."""
+        if not self._unclosed:
+            self._before_closing = before
+        self._unclosed += 1
+
+        def closed(_: object) -> None:
+            self._unclosed -= 1
+            self._publish()
+
+        done.add_done_callback(closed)
+        return done
+
+    async def _finish(self, done: asyncio.Future[int]) -> None:
         """The recording's end reaches the disk; its seal then goes on by itself."""
-        done = asyncio.wrap_future(self._recorder.finish(at, "stopped", {"by": by.value}))
         recording = self._recording if self._beginning is None or await self._beginning else None
         if recording is None:  # stopped before the disk said that it could not begin
             await asyncio.gather(done, return_exceptions=True)
@@ -758,7 +773,8 @@ class Service:
         return Recordings(await self._small(self._list_recordings))
 
     def _list_recordings(self) -> list[KeptRecording]:
-        return [self._kept(recording) for recording in self._store.all()]
+        rank = {recording_id: n for n, recording_id in enumerate(self._register.order)}
+        return [self._kept(found) for found in sorted(self._store.all(), key=lambda found: rank.get(found.id, len(rank)))]
 
     def _kept(self, recording: Recording) -> KeptRecording:
         kept = self._register.of(recording.id)
@@ -768,7 +784,7 @@ class Service:
             seconds=kept.seconds,
             sha256=kept.sha256,
             interrupted=kept.interrupted,
-            copies=[CopyView(copy.stick, copy.folder, "verified", copy.bytes, copy.bytes) for copy in kept.copies],
+            copies=[CopyView(copy.stick, copy.folder, "verified", copy.bytes, copy.bytes, copy.label) for copy in kept.copies],
             goes_at=self._goes_at(kept),
             hold=False,
         )
@@ -823,7 +839,10 @@ class Service:
 
     def _snapshot(self) -> Snapshot:
         self._sight.copies = self._copies.states
-        return snapshot(self._meeting, self._sight, self._now() // 1_000_000)
+        told = self._meeting
+        if self._unclosed:
+            told = replace(self._before_closing, storing=told.storing, microphone=told.microphone)
+        return snapshot(told, self._sight, self._now() // 1_000_000)
 
     def _publish(self) -> None:
         """One snapshot for all that happened in this turn of the loop."""

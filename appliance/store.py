@@ -217,6 +217,7 @@ class VerifiedCopy:
     folder: str
     method: str
     bytes: int
+    label: str
 
 
 @dataclass
@@ -284,7 +285,13 @@ class Register:
                 kept.sealed_at = str(entry["wall"])
             case {"event": "verified", "id": str(which)}:
                 self.of(which).copies.append(
-                    VerifiedCopy(str(entry["stick"]), str(entry["folder"]), str(entry["method"]), int(str(entry["bytes"])))
+                    VerifiedCopy(
+                        stick=str(entry["stick"]),
+                        folder=str(entry["folder"]),
+                        method=str(entry["method"]),
+                        bytes=int(str(entry["bytes"])),
+                        label=str(entry.get("label", "")),
+                    )
                 )
             case {"event": "received", "id": str(which), "party": str(party)}:
                 self.of(which).received.add(Party(party))

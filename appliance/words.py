@@ -56,6 +56,9 @@ REFUSALS: dict[Refusal, str] = {
     Refusal.COPIES_NOT_READY: N_("The copies are not ready yet. Leave the sticks in for a moment."),
     Refusal.ONLY_PARTIES_RECEIVE: N_("The professional and the client each take one copy."),
     Refusal.TOUCH_THE_SCREEN: N_("Touch your own name on the screen."),
+    Refusal.NO_NOTE_BESIDE_A_RECORDING: N_(
+        "There is a recording already, so no note was made. Nothing has changed. Go on without a note."
+    ),
 }
 
 MONTHS = (

@@ -7,15 +7,18 @@ import filecmp
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from appliance import demo as the_demo
-from tests.room_parts import RATE, RoomMicrophone, counting, place_of, samples_of, write_wav
+from appliance.client import NoService
+from tests.room_parts import RATE, RoomMicrophone, Table, counting, place_of, samples_of, write_wav
 
 FIELDS = {"copies", "sha256", "frames", "seconds", "verified"}
 NO_PORTAUDIO = """
@@ -129,3 +132,35 @@ def test_a_service_that_cannot_begin_is_said_with_its_own_words(tmp_path: Path) 
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "did you mean audio.rate?" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name)
+def test_rule_3_a_demo_that_is_ended_leaves_no_recorder_behind_that_nobody_sees(number: signal.Signals, tmp_path: Path) -> None:
+    table = Table(tmp_path, (tmp_path / "stick-1", tmp_path / "stick-2"))
+    shown = subprocess.Popen(
+        [sys.executable, "-m", "appliance", "demo", "--headless", "--seconds", "60", "--root", str(tmp_path)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    until = time.monotonic() + 20
+    while not is_storing(table):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    shown.send_signal(number)
+    shown.wait(timeout=20)
+    while is_there(table):
+        assert time.monotonic() < until + 10, "the recorder goes on"
+        time.sleep(0.05)
+    (recording,) = table.recordings()
+    assert (recording / "bagit.txt").exists(), "what was recorded is sealed all the same"
+
+
+def is_there(table: Table) -> bool:
+    try:
+        table.status()
+    except NoService:
+        return False
+    return True
+
+
+def is_storing(table: Table) -> bool:
+    return is_there(table) and table.status().storing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import filecmp
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -278,6 +279,36 @@ def test_stopped_by_the_system_it_is_sealed_and_copied_at_the_next_start(table: 
     assert not done.recording.interrupted
     assert len(table.copies()) == 2
     assert journal_of(folder)[-2]["by"] == "system"
+
+
+def test_killed_as_soon_as_anybody_is_told_that_it_is_being_sealed_it_is_not_interrupted(table: Table) -> None:
+    """What is told is on the disk: here the line that says who stopped it."""
+    table.serve("--source", "synthetic")
+    table.agree()
+    table.do(START)
+    time.sleep(0.5)
+    with socket.socket(socket.AF_UNIX) as watcher, socket.socket(socket.AF_UNIX) as client:
+        watcher.connect(str(table.where.control_socket))
+        watcher.sendall(protocol.line(protocol.WatchRequest()))
+        client.connect(str(table.where.control_socket))
+        client.sendall(protocol.line(STOP))
+        with watcher.makefile("rb") as told:
+            while b'"state":"recording"' in told.readline():
+                pass
+    table.kill()
+    table.serve("--source", "synthetic")
+    done = table.until_state("handover")
+    assert done.recording is not None
+    assert not done.recording.interrupted
+    assert journal_of(table.copies()[0])[-2]["by"] == "room"
+
+
+def test_rule_1_a_note_beside_a_recording_is_refused_and_never_lost_in_silence(table: Table) -> None:
+    table.serve("--source", "synthetic")
+    table.agree()
+    table.do(START)
+    assert table.refused(protocol.DeclineRequest(Alternative.OTHER, "een briefje")).why == "no-note-beside-a-recording"
+    assert table.status().state == "recording"
 
 
 def test_a_restart_in_the_handover_knows_who_received(table: Table) -> None:

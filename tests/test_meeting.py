@@ -157,6 +157,12 @@ def test_rule_1_a_note_of_what_was_agreed_instead_goes_on_the_sticks_only_when_t
     assert more == (CopyNote(Alternative.SUMMARY, "Toch een samenvatting."),)
 
 
+def test_rule_1_a_note_beside_a_recording_is_refused_and_never_lost_in_silence() -> None:
+    note = Decline(note="Toch liever niet.")
+    for meeting in (at(State.RECORDING), at(State.PAUSED), walk(interrupted(), Announce(), HEARD)[0]):
+        assert refused(meeting, note) is Refusal.NO_NOTE_BESIDE_A_RECORDING
+
+
 def test_rule_1_declined_ends_in_idle_or_in_the_next_meeting() -> None:
     assert handle(at(State.DECLINED), Cancel())[0] == Meeting()
     assert handle(at(State.DECLINED), Press())[0] == Meeting()

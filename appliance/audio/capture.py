@@ -1,6 +1,7 @@
 """The capture child: a small process that hears, so that whatever happens to PortAudio happens to it alone.
 
     python -m appliance.audio.capture SOURCE PACE RATE BITS CHANNELS LATENCY
+    python -m appliance.audio.capture --check SOURCE      says whether a file can be played at all
 
 It writes blocks (`blocks.py`) to its standard output. On its standard input it is told `go` and `halt`, one a line, which matter
 to sources with their own clock only; when the input ends, it ends. It sleeps, reads what there is, and puts it into the ring; a
@@ -17,7 +18,7 @@ import time
 from appliance.audio.blocks import Flags, Hello, pack_header, pack_hello
 from appliance.audio.pcm import PcmFormat
 from appliance.audio.ring import Ring
-from appliance.audio.sources import EndOfSource, Heard, Source, SourceError, open_source
+from appliance.audio.sources import EndOfSource, Heard, Source, SourceError, check_file, open_source
 
 NAP_SECONDS = 0.05
 """Between two reads of a live source, unless it has more than a slot's worth waiting."""
@@ -118,7 +119,18 @@ def _write_all(content: memoryview) -> None:
             os._exit(0)
 
 
+def check(spec: str) -> int:
+    try:
+        check_file(spec)
+    except SourceError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
 def main() -> int:
+    if sys.argv[1] == "--check":
+        return check(sys.argv[2])
     spec, pace, rate, bits, channels, latency = sys.argv[1:7]
     try:
         source = open_source(spec, pace, PcmFormat(int(rate), int(bits), int(channels)), float(latency))

@@ -13,6 +13,7 @@ import fcntl
 import logging
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,14 @@ class SourceSpec:
     def arguments(self) -> tuple[str, ...]:
         wanted = self.format
         return (self.spec, self.pace, str(wanted.rate), str(wanted.bits), str(wanted.channels), str(self.latency))
+
+
+def can_be_played(spec: str) -> str | None:
+    """What is wrong with a file as a source, as a sentence; None if nothing is. In a child: the service itself needs no libsndfile."""
+    checked = subprocess.run(
+        [sys.executable, "-m", "appliance.audio.capture", "--check", spec], capture_output=True, text=True, check=False
+    )
+    return checked.stderr.strip().rpartition("\n")[2] if checked.returncode else None
 
 
 class Microphone:
@@ -127,6 +136,12 @@ class Microphone:
     def _end_if_deaf(self, child: asyncio.subprocess.Process) -> None:
         if child is self._child and not self._heard:
             self.restart()
+
+
+def told_to_end_with_us() -> tuple[str, ...]:
+    """The same for a child that needs a moment to end well: SIGTERM when we are gone, however that came."""
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "TERM") if setpriv else ()
 
 
 def dies_with_us() -> tuple[str, ...]:

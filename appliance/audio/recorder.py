@@ -700,7 +700,8 @@ class Recorder(threading.Thread):
         if not self._open or self._expected_ns is None or self._has_own_clock:
             return self._audio.frames
         closing = next((switch.at for switch in self._switches if not switch.opens), at)
-        ahead = (min(at, closing) - self._expected_ns) * self._audio.format.rate // 1_000_000_000
+        # rounded up, as every cut is: a mark at the moment of a pause names the pause's own frame
+        ahead = -((self._expected_ns - min(at, closing)) * self._audio.format.rate // 1_000_000_000)
         return max(0, self._audio.frames + ahead)
 
     def _now(self) -> dict[str, Value]:

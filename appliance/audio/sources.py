@@ -327,3 +327,10 @@ def check_spec(spec: str, pace: str) -> None:
         raise SourceError("A microphone hears in real time only: leave --pace away.")
     if pace not in {REAL_TIME, FAST}:
         speed_of(pace)
+
+
+def check_file(spec: str) -> None:
+    """Whether a source that is a file can be played. SourceError if not. Costs libsndfile: not for the service's own process."""
+    kind, _, rest = spec.partition(":")
+    if kind in {"wav", "again"}:
+        WavTrack(Path(rest), bits=16).close()
