@@ -255,6 +255,7 @@ class Service:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._loudspeaker.close()
         self._microphone.close()
+        await self._microphone.gone()
         self._ended = True
         await self._copies.stop()
         await asyncio.to_thread(self._recorder.end)

@@ -75,7 +75,7 @@ def test_every_value_in_the_file_is_really_read() -> None:
         "sound": {"device": "HDMI", "tones": False},
         "copies": {"no_progress_seconds": 60.0},
         "retention": {"keep_days": 3, "keep_days_without_handover": 5},
-        "groups": {"room": "room", "administrators": "adm"},
+        "groups": {"room": "audio", "administrators": "adm"},
     }
     text = "".join(
         f"[{section}]\n" + "".join(f"{key} = {msgspec.json.encode(value).decode()}\n" for key, value in table.items())
@@ -83,6 +83,11 @@ def test_every_value_in_the_file_is_really_read() -> None:
     )
     assert tomllib.loads(text) == changed
     assert msgspec.to_builtins(parse(text)) == {**changed, "button": {**changed["button"], "pins": (5, 6)}}
+
+
+def test_a_group_that_this_machine_does_not_have_is_refused_with_its_key_and_a_near_miss() -> None:
+    with pytest.raises(ConfigError, match=r"groups\.room is \"audoi\".*Did you mean \"audio\""):
+        parse('[groups]\nroom = "audoi"\n')
 
 
 def test_no_file_and_no_button_are_fine(tmp_path: Path) -> None:

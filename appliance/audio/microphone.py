@@ -22,6 +22,7 @@ from appliance.audio.pcm import PcmFormat
 from appliance.audio.recorder import PIPE_BYTES, Recorder
 
 AGAIN_AFTER_SECONDS = 1.0
+GONE_WITHIN_SECONDS = 1.0
 DEAF_AFTER_SECONDS = 5.0
 """A child from which nothing was heard for so long after it began is ended, too."""
 
@@ -77,6 +78,13 @@ class Microphone:
             self._task = None
         self._recorder.stop_listening()
         self.restart()
+
+    async def gone(self) -> None:
+        """After `close`: until the last child has ended, a moment at most. One that hangs in its device is left to the kernel."""
+        if self._child is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GONE_WITHIN_SECONDS):
+                    await self._child.wait()
 
     def restart(self) -> None:
         """End the child; while the microphone is open, a fresh one takes its place."""
