@@ -18,18 +18,19 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from appliance import __version__
 from appliance.agreement import PARTIES, Agreement, Party, fill
+from appliance.asking import event_of
 from appliance.audio import recorder as rec
 from appliance.audio.microphone import Microphone as CaptureChild
 from appliance.audio.microphone import SourceSpec
 from appliance.audio.pcm import PcmFormat
-from appliance.clock import Clock, RealClock, from_rfc3339, rfc3339, stamp, wall_of
+from appliance.clock import Clock, RealClock, stamp, wall_of
 from appliance.config import Config, ConfigError, Places, Texts, agreement_texts, languages
 from appliance.copies.copying import Copies, CopyState
 from appliance.copies.sticks import StickCame, Sticks
@@ -37,43 +38,32 @@ from appliance.disk import Disk, RealDisk
 from appliance.doors import Doors, Watchers
 from appliance.journal import Entry, Value, of_kind, whole
 from appliance.meeting import (
-    Announce,
     Begin,
     BeginFailed,
-    Cancel,
     CloseMicrophone,
     ComeBack,
-    Confirm,
     CopiesAre,
     Copy,
     CopyNote,
-    Decline,
     Effect,
     End,
     Finish,
     Hold,
-    Join,
     Journal,
-    Later,
     Light,
-    Mark,
     Meeting,
     MeetingEvent,
     Microphone,
     MicrophoneIs,
     NothingStored,
     OpenMicrophone,
-    Pause,
     Press,
-    Received,
     Refuse,
     Register,
-    Resume,
     RoomOnDisk,
     Sealed,
     SealFailed,
     Sound,
-    Start,
     State,
     Stop,
     StoppedBy,
@@ -86,37 +76,24 @@ from appliance.meeting import (
 from appliance.protocol import (
     AdminRequest,
     AnnounceRequest,
-    CancelRequest,
-    ConfirmRequest,
-    CopyView,
-    DeclineRequest,
     GapView,
-    HoldRequest,
-    JoinRequest,
     KeptRecording,
-    LaterRequest,
-    MarkRequest,
     Mistaken,
-    PauseRequest,
-    PressRequest,
-    ReceivedRequest,
     Recordings,
     Refused,
     Reply,
-    ResumeRequest,
     RoomRequest,
     Snapshot,
-    StartRequest,
-    StopRequest,
 )
+from appliance.retention import at_the_latest, goes_at
 from appliance.room.button import Button, Contact, PinButton
 from appliance.room.light import Lamp, PinLamp, SimulatedLamp
 from appliance.room.pins import open_pins
 from appliance.room.sounds import Loudspeaker, has_sound_card
 from appliance.sealing import Begun, Seal, begun, end_frame, seal
-from appliance.sight import UNDER_WAY, RecordingInSight, Sight, snapshot
+from appliance.sight import UNDER_WAY, RecordingInSight, Sight, kept_recording, snapshot
 from appliance.startup import Found, look_around, register_seal
-from appliance.store import Kept, Recording, Store, StoreError, entries_of
+from appliance.store import Recording, Store, StoreError, entries_of
 from appliance.store import Register as RegisterFile
 from appliance.words import N_, REFUSALS, Trouble, day, speak
 
@@ -455,7 +432,7 @@ class Service:
         self._sight.registered = frozenset()
         rate = self._heard_format.rate
         self._sight.recording = RecordingInSight(recording.id, recording.folder, rate)
-        self._sight.kept_until = self._latest_date(began)
+        self._sight.kept_until = at_the_latest(began, self._config.retention)
         self._copied = recording
         self._copies.start(recording.folder)
         await self._add_to_register("begun", {"id": recording.id, "folder": recording.folder.name, "part_of": list(earlier)})
@@ -722,10 +699,13 @@ class Service:
 
     async def _answer(self, request: RoomRequest) -> Reply:
         at = self._now()
-        if isinstance(request, AnnounceRequest) and request.language not in {None, *self._sight.languages}:
-            there = ", ".join(self._sight.languages)
-            return Mistaken(f"There is no agreement in the language {request.language!r}; there is one in {there}.")
-        event = self._event(request, at)
+        if isinstance(request, AnnounceRequest) and (language := request.language) is not None:
+            if language not in self._sight.languages:
+                there = ", ".join(self._sight.languages)
+                return Mistaken(f"There is no agreement in the language {language!r}; there is one in {there}.")
+            if self._meeting.state in {State.IDLE, State.DECLINED}:
+                self._sight.language = language
+        event = event_of(request, at)
         if event is None:
             return self._snapshot()
         outcome = self.happen(event)
@@ -735,70 +715,14 @@ class Service:
             return Refused(why.value, speak(self._sight.language)(REFUSALS[why]), self._snapshot())
         return self._snapshot()
 
-    def _event(self, request: RoomRequest, at: int) -> MeetingEvent | None:  # noqa: C901, PLR0911, PLR0912 - a row a request
-        match request:
-            case AnnounceRequest(language):
-                if language in self._sight.languages and self._meeting.state in {State.IDLE, State.DECLINED}:
-                    self._sight.language = language
-                return Announce(at)
-            case ConfirmRequest(party):
-                return Confirm(party, at)
-            case StartRequest():
-                return Start(at)
-            case PauseRequest():
-                return Pause(at)
-            case ResumeRequest():
-                return Resume(at)
-            case JoinRequest():
-                return Join(at)
-            case MarkRequest(party):
-                return Mark(party, at)
-            case StopRequest():
-                return Stop(StoppedBy.ROOM, at)
-            case CancelRequest():
-                return Cancel(at)
-            case DeclineRequest(alternative, note):
-                return Decline(alternative, note, at)
-            case ReceivedRequest(party):
-                return Received(party, at)
-            case LaterRequest(party):
-                return Later(party, at)
-            case PressRequest(party):
-                return Press(party, at)
-            case HoldRequest():
-                return Hold(at)
-            case _:
-                return None
-
     async def _answer_admin(self, request: AdminRequest) -> Reply:  # noqa: ARG002 - there is one request so far
         return Recordings(await self._small(self._list_recordings))
 
     def _list_recordings(self) -> list[KeptRecording]:
         rank = {recording_id: n for n, recording_id in enumerate(self._register.order)}
-        return [self._kept(found) for found in sorted(self._store.all(), key=lambda found: rank.get(found.id, len(rank)))]
-
-    def _kept(self, recording: Recording) -> KeptRecording:
-        kept = self._register.of(recording.id)
-        return KeptRecording(
-            id=recording.id,
-            folder=str(recording.folder),
-            seconds=kept.seconds,
-            sha256=kept.sha256,
-            interrupted=kept.interrupted,
-            copies=[CopyView(copy.stick, copy.folder, "verified", copy.bytes, copy.bytes, copy.label) for copy in kept.copies],
-            goes_at=self._goes_at(kept),
-            hold=False,
-        )
-
-    def _goes_at(self, kept: Kept) -> str | None:
-        """When the appliance's own copy is due to be erased (RFC 3339); None while it is not sealed."""
-        days = self._config.retention
-        if kept.sealed_at is None:
-            return None
-        goes = from_rfc3339(kept.begun_at or kept.sealed_at) + timedelta(days=days.keep_days_without_handover)
-        if kept.handed_over_at:  # however late that was: 'at the latest' is what both agreed on
-            goes = min(goes, from_rfc3339(kept.handed_over_at) + timedelta(days=days.keep_days))
-        return rfc3339(goes)
+        oldest_first = sorted(self._store.all(), key=lambda recording: rank.get(recording.id, len(rank)))
+        kept = [(recording, self._register.of(recording.id)) for recording in oldest_first]
+        return [kept_recording(recording, what, goes_at(what, self._config.retention)) for recording, what in kept]
 
     # ── fingers (called by gpiozero's threads) ──
 
@@ -816,7 +740,7 @@ class Service:
         organisation = self._config.organisation
         say = speak(language)
         places = {
-            "date": day(self._latest_date(self._clock.wall().astimezone(self._zone)), say),
+            "date": day(at_the_latest(self._clock.wall().astimezone(self._zone), self._config.retention), say),
             "contact": organisation.contact or say(N_("the professional at this table")),
             "organisation": organisation.name or say(N_("the organisation")),
         }
@@ -830,13 +754,9 @@ class Service:
             log.warning("the wording is used as it was: %s", error)
         return self._good_texts[language]
 
-    def _latest_date(self, began: datetime) -> datetime:
-        """Until when the appliance keeps its own copy at the latest."""
-        return began + timedelta(days=self._config.retention.keep_days_without_handover)
-
     def _keep_until(self, began: Begun | None) -> datetime | None:
         """The same after a restart as before it: from the beginning, as both read in the agreement."""
-        return self._latest_date(began.local.astimezone(self._zone)) if began else None
+        return at_the_latest(began.local.astimezone(self._zone), self._config.retention) if began else None
 
     def _snapshot(self) -> Snapshot:
         self._sight.copies = self._copies.states

@@ -13,9 +13,11 @@ from pathlib import Path
 from appliance import __version__
 from appliance.agreement import PARTIES, Agreement, Party
 from appliance.audio.level import Level
+from appliance.clock import rfc3339
 from appliance.copies.copying import CopyState, Why
 from appliance.meeting import BEFORE_START, Meeting, Microphone, State
-from appliance.protocol import CopyView, GapView, LevelView, RecordingView, Snapshot
+from appliance.protocol import CopyView, GapView, KeptRecording, LevelView, RecordingView, Snapshot
+from appliance.store import Kept, Recording
 from appliance.words import Say, Trouble, span, speak
 
 UNDER_WAY = BEFORE_START | {State.RECORDING, State.PAUSED}
@@ -170,3 +172,17 @@ def _copy(state: CopyState, sight: Sight) -> CopyView:
 def _in_order(parties: frozenset[Party]) -> list[Party]:
     order: Sequence[Party] = (*PARTIES, Party.GUEST)
     return [party for party in order if party in parties]
+
+
+def kept_recording(recording: Recording, kept: Kept, goes_at: datetime | None) -> KeptRecording:
+    """One row of what the appliance keeps, by the register and not by what lies on the sticks now."""
+    return KeptRecording(
+        id=recording.id,
+        folder=str(recording.folder),
+        seconds=kept.seconds,
+        sha256=kept.sha256,
+        interrupted=kept.interrupted,
+        copies=[CopyView(copy.stick, copy.folder, "verified", copy.bytes, copy.bytes, copy.label) for copy in kept.copies],
+        goes_at=rfc3339(goes_at) if goes_at else None,
+        hold=False,
+    )
