@@ -525,6 +525,8 @@ class Service:
                     self._copies.follow(report.file_bytes)
             case rec.LevelIs(level):
                 sight.level = level
+            case rec.SoundIs(alive):
+                sight.sound_alive = alive
             case rec.HearingIs(hello):
                 if hello is not None:
                     self._heard_format = hello.format

@@ -67,6 +67,7 @@ class Sight:
     stick_paths: dict[str, Path] = field(default_factory=dict)
     light: bool = False
     level: Level | None = None
+    sound_alive: bool = True
     disk_well: bool = True
     seconds_left: int | None = None
     kept_until: datetime | None = None
@@ -123,6 +124,8 @@ def trouble(meeting: Meeting, sight: Sight) -> Iterator[str]:
 
 
 def _microphone_trouble(meeting: Meeting, sight: Sight, say: Say) -> Iterator[str]:
+    if meeting.state in UNDER_WAY and meeting.microphone is Microphone.HEARD and not sight.sound_alive:
+        yield say(Trouble.MICROPHONE_DEAD)
     if meeting.microphone is not Microphone.LOST or meeting.state not in UNDER_WAY:
         return
     if meeting.started and sight.recording is not None:

@@ -93,6 +93,9 @@ class Trouble(StrEnum):
 
     MICROPHONE_LOST = N_("The microphone is gone. All up to {time} is safe. Put the plug in again: it then goes on by itself.")
     MICROPHONE_MISSING = N_("No microphone is heard. Nothing is being recorded. Put the plug in.")
+    MICROPHONE_DEAD = N_(
+        "The microphone gives no sound at all, not even of the room. What was recorded is safe. Check its plug and its switch."
+    )
     DISK_FAILING = N_("The device's own disk gives errors. What was stored before is safe. We keep trying.")
     DISK_FULL = N_("The device has too little room. What was recorded is safe. Ask the administrator to make room.")
     NOT_BEGUN = N_("The recording could not begin: the device's own disk refused it. Nothing was recorded. Press again.")

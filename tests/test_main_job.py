@@ -391,6 +391,24 @@ def test_a_foreign_folder_of_the_same_name_is_never_overwritten(table: Table) ->
     assert [path.name for path in foreign.iterdir()] == ["vakantie.txt"]
 
 
+def test_a_dead_microphone_is_found_at_the_level_check_and_within_ten_seconds_later(table: Table, tmp_path: Path) -> None:
+    sound = tmp_path / "sound.wav"
+    write_wav(sound, array.array("h", bytes(2 * 4 * RATE)) + counting(4 * RATE))
+    table.serve("--source", f"wav:{sound}")
+
+    def dead(snapshot: protocol.Snapshot) -> bool:
+        return any("helemaal geen geluid" in sentence for sentence in snapshot.trouble)
+
+    table.agree()
+    table.until(dead, 6)
+    table.until(lambda snapshot: not dead(snapshot), 4)
+    table.do(START)
+    table.until(dead, 10)
+    table.do(STOP)
+    table.until_state("handover")
+    assert "silent" in events(table.copies()[0])
+
+
 def test_two_services_cannot_own_one_room(table: Table) -> None:
     table.serve("--source", "synthetic")
     again = subprocess.run(

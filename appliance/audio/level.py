@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from appliance.audio.pcm import PcmFormat
 
 FULL_SCALE = 32_768
+DEAD_AFTER_SECONDS = 3
 EVERY = 7
 """The meter's power is taken from every seventh sample: enough for a bar on a screen, at a seventh of the cost. An odd number, so
 that of two channels both are heard."""
@@ -45,6 +46,32 @@ class Meter:
         level = Level(_decibels(mean), _decibels(self._largest))
         self._largest = self._power = self._counted = 0
         return level
+
+
+class Pulse:
+    """Whether a microphone lives. A room is never silent to the last bit: one and the same value for seconds is a dead wire."""
+
+    def __init__(self) -> None:
+        self._value = b""
+        self.still_frames = 0
+        """For how long every frame has been the same as the last."""
+
+    def add(self, audio_format: PcmFormat, pcm: bytes | memoryview) -> None:
+        size = audio_format.frame_bytes
+        frames = audio_format.frames(len(pcm))
+        if not frames:
+            return
+        last = bytes(pcm[-size:])
+        if bytes(pcm) != last * frames:
+            self.still_frames = 0
+        elif last == self._value:
+            self.still_frames += frames
+        else:
+            self.still_frames = frames
+        self._value = last
+
+    def is_dead(self, audio_format: PcmFormat) -> bool:
+        return self.still_frames >= DEAD_AFTER_SECONDS * audio_format.rate
 
 
 def upper_16(audio_format: PcmFormat, pcm: bytes | memoryview) -> array.array[int]:

@@ -35,7 +35,7 @@ from typing import TypeAlias, TypeVar
 
 from appliance.audio.binding import BoundAudio
 from appliance.audio.blocks import Block, BlockError, BlockReader, Flags, Hello
-from appliance.audio.level import Level, Meter
+from appliance.audio.level import Level, Meter, Pulse
 from appliance.audio.pcm import PcmFormat
 from appliance.audio.wav import Origination, WavWriter
 from appliance.clock import Clock, stamp
@@ -86,6 +86,13 @@ class LevelIs:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundIs:
+    """False when a microphone gives one and the same value for seconds: it is there, and dead."""
+
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HearingIs:
     """`hello` when blocks arrive; None when they no longer do."""
 
@@ -118,7 +125,7 @@ class Died:
     """This thread came upon something it does not know. What is on the disk is as safe as after a kill."""
 
 
-Report: TypeAlias = StoringIs | Durable | LevelIs | HearingIs | GapFilled | SourceEnded | DiskIs | Died
+Report: TypeAlias = StoringIs | Durable | LevelIs | SoundIs | HearingIs | GapFilled | SourceEnded | DiskIs | Died
 
 
 # ── what it is asked ────────────────────────────────────────────────────────────────────────────────
@@ -187,6 +194,8 @@ class Recorder(threading.Thread):
         self._microphone: tuple[int, int] | None = None  # the child's output, and its input
         self._reader = BlockReader()
         self._meter = Meter()
+        self._pulse = Pulse()
+        self._dead = False
         self._heard_at = self._level_at = self._synced_at = self._durable_to = 0
         self._hearing = False
         self._audio: BoundAudio | None = None
@@ -374,6 +383,17 @@ class Recorder(threading.Thread):
         if self._has_own_clock and not self._hearing:
             self._hear()
 
+    def _feel_the_pulse(self, audio_format: PcmFormat, block: Block) -> None:
+        self._pulse.add(audio_format, block.pcm)
+        dead = self._pulse.is_dead(audio_format) and not self._has_own_clock
+        if dead is self._dead:
+            return
+        self._dead = dead
+        self._report(SoundIs(not dead))
+        if self._audio is not None and self._open:
+            since = self._pulse.still_frames if dead else 0
+            self._audio.line("silent" if dead else "sound-again", {"frame": max(0, self._audio.frames - since), **self._now()})
+
     def _child_ended(self) -> None:
         ended = self._microphone
         self._obey()  # a child that we were told to let go, or to exchange for another, is not one that was lost
@@ -396,6 +416,7 @@ class Recorder(threading.Thread):
             raise BlockError("a block before the hello")
         now = self._heard_at = self._clock.monotonic_ns()
         self._meter.add(hello.format, block.pcm)
+        self._feel_the_pulse(hello.format, block)
         if not self._hearing:
             self._level_at = now
             self._hear()
@@ -549,6 +570,7 @@ class Recorder(threading.Thread):
             return
         self._microphone = (output_fd, input_fd)
         self._reader = BlockReader()
+        self._pulse = Pulse()
         self._meter = Meter()
         self._level_at = 0
         self._halting = False

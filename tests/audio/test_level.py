@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from appliance.audio.level import Level, Meter
+from appliance.audio.level import Level, Meter, Pulse
 from appliance.audio.pcm import PcmFormat
 
 FORMATS = [PcmFormat(48_000, bits, channels) for bits in (16, 24) for channels in (1, 2)]
@@ -92,3 +92,24 @@ def test_each_question_is_about_what_came_since_the_last_one() -> None:
     assert meter.take() == Level(None, None)
     meter.add(PcmFormat(), array.array("h", [1_638] * 100).tobytes())
     assert meter.take().peak == pytest.approx(-26.0, abs=0.1)
+
+
+@pytest.mark.parametrize("audio_format", [PcmFormat(), PcmFormat(bits=24, channels=2)])
+@pytest.mark.parametrize("value", [b"\0\0", b"\x11\x07"])
+def test_a_microphone_that_gives_one_and_the_same_value_for_three_seconds_is_dead(audio_format: PcmFormat, value: bytes) -> None:
+    pulse = Pulse()
+    frame = (value + b"\x07")[: audio_format.bits // 8] * audio_format.channels
+    for _ in range(59):
+        pulse.add(audio_format, frame * (audio_format.rate // 20))
+    assert not pulse.is_dead(audio_format)
+    pulse.add(audio_format, frame * (audio_format.rate // 20))
+    assert pulse.is_dead(audio_format)
+    pulse.add(audio_format, frame * 99 + bytes([1]) * audio_format.frame_bytes)
+    assert not pulse.is_dead(audio_format)
+
+
+def test_a_quiet_room_is_not_dead() -> None:
+    pulse = Pulse()
+    for _ in range(200):
+        pulse.add(PcmFormat(), b"\0\0" * 2_399 + b"\1\0")
+    assert not pulse.is_dead(PcmFormat())
