@@ -691,9 +691,10 @@ class Service:
         wanted = self._source.format
         second = wanted.rate * wanted.frame_bytes
         free = (await self._small(lambda: shutil.disk_usage(self._places.recordings))).free - RESERVE_BYTES
-        self._sight.seconds_left = max(0, free // second)
+        room = max(0, free // second)
+        self._sight.seconds_left = max(0, room - LAST_SECONDS)
         least = LAST_SECONDS if self._meeting.started else int(self._config.meeting.minimum_free_hours * 3600)
-        enough = self._sight.seconds_left >= least
+        enough = room >= least
         if enough is not self._meeting.room_on_disk:
             self.happen(RoomOnDisk(enough, self._now()))
 

@@ -119,8 +119,20 @@ def trouble(meeting: Meeting, sight: Sight) -> Iterator[str]:
         yield say(Trouble.DISK_FAILING)
     if not meeting.room_on_disk:
         yield say(Trouble.DISK_FULL)
+    yield from _little_room(meeting, sight, say)
     yield from _microphone_trouble(meeting, sight, say)
     yield from _stick_trouble(meeting, sight, say)
+
+
+def _little_room(meeting: Meeting, sight: Sight, say: Say) -> Iterator[str]:
+    """Half an hour before the recording would have to stop by itself, and once more ten minutes before."""
+    if not meeting.started or meeting.state not in UNDER_WAY or sight.seconds_left is None or not meeting.room_on_disk:
+        return
+    minutes = sight.seconds_left // 60
+    if minutes < 10:
+        yield say(Trouble.TEN_MINUTES_LEFT).format(minutes=minutes)
+    elif minutes < 30:
+        yield say(Trouble.HALF_AN_HOUR_LEFT).format(minutes=minutes)
 
 
 def _microphone_trouble(meeting: Meeting, sight: Sight, say: Say) -> Iterator[str]:

@@ -97,6 +97,10 @@ class Trouble(StrEnum):
         "The microphone gives no sound at all, not even of the room. What was recorded is safe. Check its plug and its switch."
     )
     DISK_FAILING = N_("The device's own disk gives errors. What was stored before is safe. We keep trying.")
+    HALF_AN_HOUR_LEFT = N_("The device has room for {minutes} more minutes. All up to now is safe. Keep an eye on the time.")
+    TEN_MINUTES_LEFT = N_(
+        "In {minutes} minutes the device is full. All up to now is safe. Round off the meeting: it then stops by itself."
+    )
     DISK_FULL = N_("The device has too little room. What was recorded is safe. Ask the administrator to make room.")
     NOT_BEGUN = N_("The recording could not begin: the device's own disk refused it. Nothing was recorded. Press again.")
     NOT_SEALED = N_("The recording is stored, but could not be closed yet. It is safe. Switch the device off and on.")

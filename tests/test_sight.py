@@ -71,6 +71,28 @@ def test_a_microphone_that_is_gone_says_what_is_safe() -> None:
     assert told(replace(lost, state=State.HANDOVER), sight(BLUE, RED)) == []
 
 
+@pytest.mark.parametrize(
+    ("left", "says"),
+    [
+        (30 * 60, None),
+        (30 * 60 - 1, Trouble.HALF_AN_HOUR_LEFT),
+        (10 * 60, Trouble.HALF_AN_HOUR_LEFT),
+        (599, Trouble.TEN_MINUTES_LEFT),
+    ],
+)
+def test_half_an_hour_and_ten_minutes_before_the_disk_is_full_the_room_is_told(left: int, says: Trouble | None) -> None:
+    recording = Meeting(State.RECORDING, started=True)
+    expected = [speak("en")(says).format(minutes=left // 60)] if says else []
+    assert told(recording, sight(BLUE, RED, seconds_left=left)) == expected
+    assert told(Meeting(State.AGREED), sight(BLUE, RED, seconds_left=left)) == []
+
+
+def test_a_microphone_that_is_there_and_dead_is_told() -> None:
+    heard = Meeting(State.ANNOUNCING, microphone=Microphone.HEARD)
+    assert told(heard, sight(BLUE, RED, sound_alive=False)) == [Trouble.MICROPHONE_DEAD]
+    assert told(heard, sight(BLUE, RED)) == []
+
+
 def test_what_the_disk_refused_is_said_once_however_often_it_did() -> None:
     often = sight(BLUE, RED, special=[Trouble.NOT_REGISTERED, Trouble.NOT_REGISTERED, Trouble.NOT_SEALED])
     assert told(Meeting(), often) == [Trouble.NOT_REGISTERED, Trouble.NOT_SEALED]
