@@ -91,12 +91,19 @@ class RealDisk:
             os.close(fd)
 
 
-def write_whole(disk: Disk, path: Path, content: bytes) -> None:
-    """Put a small file there in one step: after any kill `path` is absent, as it was, or `content`, whole and durable."""
+def write_whole(disk: Disk, path: Path, content: bytes, *, mode: int | None = None, owner_of: Path | None = None) -> None:
+    """Put a small file there in one step: after any kill `path` is absent, as it was, or `content`, whole and durable.
+
+    It has its `mode`, and the owner of `owner_of` (so that what root makes is the service's), before it holds a byte.
+    """
     beside = path.with_name(path.name + ".new")
     beside.unlink(missing_ok=True)
     fd = disk.create(beside)
     try:
+        if mode is not None:
+            os.fchmod(fd, mode)
+        if owner_of is not None and os.geteuid() == 0:
+            os.fchown(fd, (owner := owner_of.stat()).st_uid, owner.st_gid)
         disk.write_at(fd, content, 0)
         disk.sync(fd)
     finally:

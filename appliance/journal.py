@@ -18,13 +18,15 @@ The hash of the last line is the log's **head**. Who knows a head knows that no 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 Value: TypeAlias = "str | int | bool | Sequence[Value] | Mapping[str, Value] | None"
 Entry: TypeAlias = Mapping[str, Value]
+Keep: TypeAlias = Callable[[Entry], bool]
 
 START_OF_CHAIN = "0" * 64
 LARGEST_INTEGER = 2**53 - 1
@@ -74,19 +76,52 @@ def canonical(entry: Entry) -> bytes:
     return json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def check(content: bytes) -> Checked:
-    """Follow the chain from the first line on, up to the end or the first line that does not follow."""
+def everything(_entry: Entry) -> bool:
+    """For `check`: keep each entry."""
+    return True
+
+
+def check(content: bytes, keep: Keep = everything) -> Checked:
+    """Follow the chain from the first line on, up to the end or the first line that does not follow.
+
+    `keep` says which entries are wanted; the others are followed all the same, and take no memory.
+    """
     entries: list[Entry] = []
     chain = Chain()
     good = 0
-    for line in content.splitlines(keepends=True):
+    for line in io.BytesIO(content):
         entry = _read(line, chain)
         if isinstance(entry, str):
             return Checked(tuple(entries), chain, good, Break(chain.n, entry))
-        entries.append(entry)
+        if keep(entry):
+            entries.append(entry)
         chain = Chain(chain.n + 1, hashlib.sha256(line[:-1]).hexdigest())
         good += len(line)
     return Checked(tuple(entries), chain, good, None)
+
+
+def undoubted(content: bytes, checked: Checked, keep: Keep = everything) -> Checked:
+    """`checked`, made by `check` of the same, without its last line when that one is in doubt: the line behind it can be read, bears
+    the next number, and does not follow it. Then one of the two was changed, and nothing says which.
+    """
+    behind = next(hearsay(content[checked.good_bytes :].partition(b"\n")[0]), None)
+    contradicts = behind is not None and behind.get("n") == checked.chain.n and behind.get("prev") != checked.chain.head
+    if not contradicts or not checked.chain.n:
+        return checked
+    return check(content[: content.rfind(b"\n", 0, checked.good_bytes - 1) + 1], keep)
+
+
+def hearsay(rest: bytes) -> Iterator[Entry]:
+    """Of bytes that do not follow the chain: the lines that can be read all the same. Nothing binds them: they are hints that
+    something else has to prove.
+    """
+    for line in rest.splitlines():
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get("event"), str):
+            yield entry
 
 
 def of_kind(entries: Iterable[Entry], event: str) -> list[Entry]:

@@ -1,27 +1,37 @@
 """What lies on the appliance's disk: a folder a recording, with its journal, and one register for what happens after the seal.
 
 The truth is here. A line is told to people only after it is on the disk (`JournalFile.sync`), and what a start-up knows it
-knows from these files. A journal that ends in a torn line is cut back to its last whole one; nothing else is ever taken out.
+knows from these files. A log that ends in a torn line is cut back to its last whole one, and what was cut is set aside (unless
+it is nothing but zeros): a power cut tears half a line, but it might have been damage to a line before. Nothing else is ever
+taken out.
+
+**What can be read need not be on the disk.** When a sync fails, Linux calls the pages clean all the same: they read well from its
+cache, and no later sync writes them (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020). A process
+that goes on where another one ended, in the same boot, cannot know whether that happened. `write_again` makes such bytes sure.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import logging
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from appliance.agreement import Party
-from appliance.disk import Disk
-from appliance.journal import Break, Chain, Entry, Value, check, of_kind
+from appliance.disk import Disk, write_whole
+from appliance.journal import Break, Chain, Entry, Keep, check, everything, of_kind, undoubted, whole
 
 WAV = Path("data/gesprek.wav")
 JOURNAL = Path("data/journal.jsonl")
 AGREEMENT = Path("data/agreement.txt")
+LEVELS = Path("data/levels.csv")
 BAG_IS_WHOLE = Path("bagit.txt")
+SET_ASIDE = "set aside"
+"""The folder for what was cut off a torn log, beside the recordings' folders (and beside the register): part of no recording."""
 WORD_FOR_RECORDING = "gesprek"
 NO_DATE = "zonder datum"
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -30,6 +40,13 @@ ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 LARGEST_BATCH = 64 * 1024
 """Bytes. No sync writes more journal lines than this at once, so no power cut can tear more."""
+
+MOST_STRETCHES = 2_000
+"""So many stretches of a journal are read where not every one is needed: those of 13 hours would take more memory than all else."""
+
+_PIECE_BYTES = 1 << 20
+
+log = logging.getLogger(__name__)
 
 
 class StoreError(Exception):
@@ -63,12 +80,16 @@ class JournalFile:
         return cls(disk, path, fd, Chain(), 0)
 
     @classmethod
-    def open(cls, disk: Disk, path: Path) -> tuple[Self, tuple[Entry, ...]]:
-        """An existing log and what it says. A torn last line is cut off; a break before the end raises StoreError."""
+    def open(cls, disk: Disk, path: Path, aside: Path) -> tuple[Self, tuple[Entry, ...]]:
+        """An existing log and what it says. A torn last line is cut off; a break before the end raises StoreError.
+
+        `aside` is the folder for what is cut, made when it is needed; it is durable there before it is gone here.
+        """
         entries, chain, good_bytes = read_log(path)
         fd = disk.open(path)
         try:
-            if path.stat().st_size > good_bytes:
+            if torn := path.read_bytes()[good_bytes:]:
+                _set_aside(disk, aside, f"{path.name}.{good_bytes}", torn)
                 disk.truncate(fd, good_bytes)
                 disk.sync(fd)
         except BaseException:
@@ -96,21 +117,67 @@ class JournalFile:
             self._length += size
             del self._pending[:batch]
 
+    def write_again(self) -> None:
+        """Make the last lines sure, whatever became of the sync that they were written with.
+
+        A batch is written only when the one before it was synced: so what can be in doubt is the last one.
+        """
+        write_again(self._disk, self._path, max(0, self._length - LARGEST_BATCH), self._length)
+
     def close(self) -> None:
         self._disk.close(self._fd)
 
 
-def read_log(path: Path) -> tuple[tuple[Entry, ...], Chain, int]:
+def read_log(path: Path, *, every_stretch: bool = False) -> tuple[tuple[Entry, ...], Chain, int]:
     """A log's entries, where its chain stands, and how many bytes of the file that is.
 
+    Of a journal's stretches some `MOST_STRETCHES`, spread evenly, unless every one is asked for; of all else everything.
+
     What a power cut leaves of the last batch of lines (half a line, zeros, a later line without the one before it) is
-    not part of it. More than a batch behind a break is no power cut's work: StoreError.
+    not part of it, nor is a last line that what comes behind it contradicts. More than a batch behind a break is no power cut's
+    work: StoreError.
     """
     content = path.read_bytes()
-    checked = check(content)
+    keep = everything if every_stretch else _in_brief(content)
+    checked = check(content, keep)
     if checked.broken is not None and len(content) - checked.good_bytes > LARGEST_BATCH:
         raise StoreError(f"{path} was changed: {_where(checked.broken)}. It is left as it is.")
+    checked = undoubted(content, checked, keep)
     return checked.entries, checked.chain, checked.good_bytes
+
+
+def write_again(disk: Disk, path: Path, begin: int, end: int) -> None:
+    """Write a file's bytes from `begin` to `end`, as they can be read, once more in their place, and sync them."""
+    fd = disk.open(path)
+    try:
+        with path.open("rb") as written:
+            written.seek(begin)
+            while begin < end and (piece := written.read(min(_PIECE_BYTES, end - begin))):
+                disk.write_at(fd, piece, begin)
+                begin += len(piece)
+        disk.sync(fd)
+    finally:
+        disk.close(fd)
+
+
+def _set_aside(disk: Disk, folder: Path, name: str, torn: bytes) -> None:
+    """Durable on return. The name tells the content, so that doing it twice is doing it once."""
+    if not torn.strip(b"\0"):
+        log.warning("%s: %d zeros behind the last whole line are cut off", name, len(torn))
+        return
+    for missing in (folder.parent, folder):
+        if not missing.is_dir():
+            disk.make_folder(missing)
+            disk.sync_folder(missing.parent)
+    kept = folder / f"{name}.{hashlib.sha256(torn).hexdigest()[:8]}"
+    write_whole(disk, kept, torn)
+    log.warning("%s: %d bytes behind the last whole line are cut off; they are kept in %s", name, len(torn), kept)
+
+
+def _in_brief(content: bytes) -> Keep:
+    """For `check`: of the stretches only some, the same ones for as long as no stretch is added."""
+    step = content.count(b'"event":"audio"') // MOST_STRETCHES + 1
+    return lambda entry: entry["event"] != "audio" or whole(entry, "n") % step == 0
 
 
 def _where(broken: Break) -> str:
@@ -138,6 +205,15 @@ class Recording:
     @property
     def agreement(self) -> Path:
         return self.folder / AGREEMENT
+
+    @property
+    def levels(self) -> Path:
+        return self.folder / LEVELS
+
+    @property
+    def set_aside(self) -> Path:
+        """What was cut off its journal, if anything ever was."""
+        return self.folder.parent / SET_ASIDE / self.folder.name
 
     @property
     def is_bagged(self) -> bool:
@@ -195,117 +271,29 @@ class Store:
 
         OSError when the disk refuses, or when something lies in the folder that is not ours: call it again.
         """
-        for path in (recording.wav, recording.journal, recording.agreement):
+        for path in (recording.wav, recording.journal, recording.agreement, recording.levels):
             with contextlib.suppress(FileNotFoundError):
                 self.disk.remove(path)
+                if path == recording.wav:  # sound without a journal would be taken for a damaged recording, and kept
+                    self.disk.sync_folder(path.parent)
         for leftover in sorted(recording.folder.glob("data/*.new")):
             self.disk.remove(leftover)
         with contextlib.suppress(FileNotFoundError):  # the power went between the two
             recording.journal.parent.rmdir()
         recording.folder.rmdir()
         self.disk.sync_folder(self.folder)
+        self._discard_what_was_set_aside(recording)
 
-
-# ── the register ────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class VerifiedCopy:
-    """A copy that was read back from its medium and found equal."""
-
-    stick: str
-    folder: str
-    method: str
-    bytes: int
-    label: str
-
-
-@dataclass
-class Kept:
-    """What the register says of one recording, after its seal."""
-
-    sha256: str | None = None
-    seconds: float = 0.0
-    interrupted: bool = False
-    copies: list[VerifiedCopy] = field(default_factory=list)
-    received: set[Party] = field(default_factory=set)
-    later: set[Party] = field(default_factory=set)
-    begun_at: str | None = None
-    sealed_at: str | None = None
-    handed_over_at: str | None = None
-    """RFC 3339, by the wall clock as it was then."""
-
-    @property
-    def handed_over(self) -> bool:
-        return self.handed_over_at is not None
-
-
-class Register:
-    """The appliance's own log of what happens after the seal. Of a declined meeting only the count stays."""
-
-    def __init__(self, log: JournalFile, entries: Sequence[Entry]) -> None:
-        self._log = log
-        self._kept: dict[str, Kept] = {}
-        self.order: list[str] = []
-        """Every recording that was begun, oldest first, whatever any clock said."""
-        self.declined = 0
-        for entry in entries:
-            self._take_in(entry)
-
-    @classmethod
-    def open(cls, disk: Disk, path: Path) -> Self:
-        """The register at `path`, made if there is none."""
-        if not path.exists():
-            return cls(JournalFile.create(disk, path), ())
-        return cls(*JournalFile.open(disk, path))
-
-    def add(self, event: str, fields: Mapping[str, Value]) -> None:
-        """One line, durable on return. OSError: it is not on the disk yet, and goes along with the next."""
-        self._log.append(event, fields)
-        self._take_in({"event": event, **fields})
-        self._log.sync()
-
-    def of(self, recording_id: str) -> Kept:
-        return self._kept.setdefault(recording_id, Kept())
-
-    def knows(self, recording_id: str) -> bool:
-        return recording_id in self._kept
-
-    def close(self) -> None:
-        self._log.close()
-
-    def _take_in(self, entry: Entry) -> None:
-        match entry:
-            case {"event": "begun", "id": str(which)}:
-                self.of(which).begun_at = str(entry["wall"])
-                self.order.append(which)
-            case {"event": "sealed", "id": str(which), "sha256": str(sha256), "milliseconds": int(ms), "interrupted": bool(cut)}:
-                kept = self.of(which)
-                kept.sha256, kept.seconds, kept.interrupted = sha256, ms / 1000, cut
-                kept.sealed_at = str(entry["wall"])
-            case {"event": "verified", "id": str(which)}:
-                self.of(which).copies.append(
-                    VerifiedCopy(
-                        stick=str(entry["stick"]),
-                        folder=str(entry["folder"]),
-                        method=str(entry["method"]),
-                        bytes=int(str(entry["bytes"])),
-                        label=str(entry.get("label", "")),
-                    )
-                )
-            case {"event": "received", "id": str(which), "party": str(party)}:
-                self.of(which).received.add(Party(party))
-                self.of(which).later.discard(Party(party))
-            case {"event": "later", "id": str(which), "party": str(party)}:
-                self.of(which).later.add(Party(party))
-            case {"event": "handed-over", "id": str(which)}:
-                self.of(which).handed_over_at = str(entry["wall"])
-            case {"event": "declined"}:
-                self.declined += 1
+    def _discard_what_was_set_aside(self, recording: Recording) -> None:
+        if recording.set_aside.is_dir():
+            for piece in sorted(recording.set_aside.iterdir()):
+                self.disk.remove(piece)
+            recording.set_aside.rmdir()
+            self.disk.sync_folder(recording.set_aside.parent)
 
 
 def entries_of(recording: Recording) -> tuple[Entry, ...]:
-    """A recording's journal, as far as it holds. Raises StoreError if it was changed."""
+    """A recording's journal, as far as it holds, in brief (see `read_log`). Raises StoreError if it was changed."""
     return read_log(recording.journal)[0]
 
 

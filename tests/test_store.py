@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import errno
 import tempfile
+import tracemalloc
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from appliance.agreement import Party
 from appliance.disk import RealDisk
-from appliance.journal import Chain, Value, check
+from appliance.journal import Chain, check
+from appliance.register import Register
 from appliance.store import (
     ID_LETTERS,
     LARGEST_BATCH,
     JournalFile,
     Recording,
-    Register,
     Store,
     StoreError,
     entries_of,
@@ -55,7 +56,7 @@ def test_torn_at_any_byte_a_log_keeps_its_whole_lines_and_goes_on_behind_the_las
     torn = tmp_path / "torn"
     for length in range(len(content) + 1):
         torn.write_bytes(content[:length])
-        journal, entries = JournalFile.open(RealDisk(), torn)
+        journal, entries = JournalFile.open(RealDisk(), torn, tmp_path / "aside")
         whole = sum(end <= length for end in ends)
         assert [entry["frame"] for entry in entries] == list(range(whole))
         journal.append("mark", {"frame": 99})
@@ -70,7 +71,7 @@ def test_torn_at_any_byte_a_log_keeps_its_whole_lines_and_goes_on_behind_the_las
 def test_what_a_power_cut_puts_behind_the_last_line_is_not_part_of_the_log_and_is_cut_off(tail: bytes, tmp_path: Path) -> None:
     content = log_of(tmp_path / "log", 4)
     (tmp_path / "log").write_bytes(content + tail)
-    journal, entries = JournalFile.open(RealDisk(), tmp_path / "log")
+    journal, entries = JournalFile.open(RealDisk(), tmp_path / "log", tmp_path / "aside")
     journal.close()
     assert len(entries) == 4
     assert (tmp_path / "log").read_bytes() == content
@@ -82,7 +83,7 @@ def test_a_log_that_was_changed_far_before_its_end_is_refused_and_left_as_it_is(
     content[1_000] ^= 1
     (tmp_path / "log").write_bytes(content)
     with pytest.raises(StoreError, match=r"log was changed: in line \d.*It is left as it is\.$"):
-        JournalFile.open(RealDisk(), tmp_path / "log")
+        JournalFile.open(RealDisk(), tmp_path / "log", tmp_path / "aside")
     with pytest.raises(StoreError, match="was changed"):
         read_log(tmp_path / "log")
     assert (tmp_path / "log").read_bytes() == content
@@ -91,7 +92,7 @@ def test_a_log_that_was_changed_far_before_its_end_is_refused_and_left_as_it_is(
 def test_a_log_that_is_well_is_not_written_to_when_it_is_opened(room: Path) -> None:
     log_of(room / "log", 3)
     disk = SimulatedDisk(room)
-    journal, _ = JournalFile.open(disk, room / "log")
+    journal, _ = JournalFile.open(disk, room / "log", room / "aside")
     journal.close()
     assert not [step for step in disk.steps if isinstance(step, Write)]
 
@@ -150,7 +151,7 @@ def test_after_a_power_cut_at_any_instant_every_line_that_was_synced_is_there_an
         for seed in range(6):
             with tempfile.TemporaryDirectory() as found:
                 disk.after_power_cut(instant, Path(found), luck(seed))
-                left, entries = JournalFile.open(RealDisk(), Path(found) / "log")
+                left, entries = JournalFile.open(RealDisk(), Path(found) / "log", Path(found) / "aside")
                 left.close()
                 assert len(entries) >= max((lines for step, lines in synced if step <= instant), default=0)
 
@@ -162,8 +163,95 @@ def test_a_log_that_cannot_be_opened_leaves_no_open_file(fails: str, room: Path)
     (room / "torn").write_bytes((room / "torn").read_bytes() + b"half a li")
     disk.fault = failing({1})
     with pytest.raises(OSError, match="fault"):
-        JournalFile.create(disk, room / "log") if fails == "create" else JournalFile.open(disk, room / "torn")
+        JournalFile.create(disk, room / "log") if fails == "create" else JournalFile.open(disk, room / "torn", room / "aside")
     assert disk._open == {}
+
+
+def test_of_thirteen_hours_of_stretches_only_some_are_kept_in_memory_unless_all_are_asked_for(tmp_path: Path) -> None:
+    chain, lines = Chain(), []
+    for number in range(20_000):
+        event = "mark" if number % 5_000 == 17 else "audio"
+        line, chain = chain.line(event, {"from": number * 48_000, "frames": 48_000, "sha256": f"{number:064}"})
+        lines.append(line)
+    (tmp_path / "journal").write_bytes(b"".join(lines))
+    tracemalloc.start()
+    try:
+        brief = read_log(tmp_path / "journal")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    whole = read_log(tmp_path / "journal", every_stretch=True)
+    assert most < 3 * sum(map(len, lines))
+    assert brief[1:] == whole[1:] == (chain, sum(map(len, lines)))
+    assert len(whole[0]) == 20_000
+    kept = [entry["n"] for entry in brief[0] if entry["event"] == "audio"]
+    assert 1_500 <= len(kept) <= 2_000
+    assert max(int(str(b)) - int(str(a)) for a, b in pairwise(kept)) <= 20
+    assert [entry["n"] for entry in brief[0] if entry["event"] == "mark"] == [17, 5_017, 10_017, 15_017]
+
+
+# ── what was cut, and what was not sure ──
+
+
+def test_what_is_cut_off_a_torn_log_is_kept_beside_it_whatever_instant_the_power_goes_at(room: Path) -> None:
+    good, torn = log_of(room / "log", 3), b'{"event":"mark","frame":3,"n":3,'
+    (room / "log").write_bytes(good + torn)
+    disk = SimulatedDisk(room)
+    journal, _ = JournalFile.open(disk, room / "log", room / "aside" / "of the log")
+    journal.close()
+    (kept,) = (room / "aside" / "of the log").iterdir()
+    assert kept.read_bytes() == torn
+    for instant in range(1, len(disk.steps) + 1):
+        for seed in range(8):
+            with tempfile.TemporaryDirectory() as found:
+                disk.after_power_cut(instant, Path(found), luck(seed))
+                left = [path.read_bytes() for path in Path(found).rglob("log.*") if path.suffix != ".new"]
+                assert (Path(found) / "log").read_bytes() == good + torn or left == [torn]
+
+
+def test_zeros_that_are_cut_off_a_log_are_kept_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(log_of(tmp_path / "log", 3) + bytes(5_000))
+    journal, _ = JournalFile.open(RealDisk(), tmp_path / "log", tmp_path / "aside")
+    journal.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
+def test_a_last_line_that_the_one_behind_it_contradicts_is_in_doubt_and_not_part_of_the_log(tmp_path: Path) -> None:
+    content = log_of(tmp_path / "log", 6)
+    lines = content.splitlines(keepends=True)
+    (tmp_path / "log").write_bytes(content.replace(b'"frame":3', b'"frame":7'))
+    journal, entries = JournalFile.open(RealDisk(), tmp_path / "log", tmp_path / "aside")
+    journal.close()
+    assert [entry["frame"] for entry in entries] == [0, 1, 2], "the chain would take the changed line as its last"
+    assert (tmp_path / "log").read_bytes() == b"".join(lines[:3])
+    (kept,) = (tmp_path / "aside").iterdir()
+    assert kept.read_bytes() == lines[3].replace(b":3", b":7", 1).replace(b'"n":7', b'"n":3') + b"".join(lines[4:])
+
+
+@pytest.mark.parametrize("believed", ["log", "register"])
+def test_lines_whose_sync_failed_read_well_and_are_on_the_disk_only_when_they_were_written_again(
+    believed: str, room: Path
+) -> None:
+    disk = SimulatedDisk(room)
+    journal = JournalFile.create(disk, room / "log")
+    for number in range(40):
+        journal.append("mark", {"frame": number, "words": "w" * 2_000})
+        if number == 37:
+            journal.sync()
+    disk.fault = failing({len(disk.steps) + 1})
+    with pytest.raises(OSError, match="fault"):
+        journal.sync()
+    disk.fault = sound
+    journal.close()  # the process ends here, and another one begins
+    if believed == "log":
+        again, entries = JournalFile.open(disk, room / "log", room / "aside")
+        assert len(entries) == 40
+        again.write_again()
+    else:
+        Register.open(disk, room / "log")
+    with tempfile.TemporaryDirectory() as found:
+        disk.after_power_cut(len(disk.steps), Path(found), None)
+        assert len(check((Path(found) / "log").read_bytes()).entries) == 40
 
 
 # ── recordings ──────────────────────────────────────────────────────────────────────────────────────
@@ -238,6 +326,38 @@ def test_whatever_a_power_cut_leaves_of_a_recording_without_sound_can_be_removed
     assert isinstance(disk.steps[-1], SyncFolder)
 
 
+def test_what_was_set_aside_of_a_recording_without_sound_goes_with_it_and_is_nobody_s_recording(tmp_path: Path) -> None:
+    store = Store(RealDisk(), tmp_path)
+    made, other = store.make("aaaa", AT), store.make("bbbb", AT)
+    for recording in (made, other):
+        recording.journal.write_bytes(b"half a li")
+        JournalFile.open(RealDisk(), recording.journal, recording.set_aside)[0].close()
+    assert store.all() == [made, other]
+    store.discard(made)
+    assert store.all() == [other]
+    assert not made.set_aside.exists()
+    assert len(list(other.set_aside.iterdir())) == 1
+
+
+def test_a_recording_that_is_being_removed_is_never_left_as_sound_without_a_journal(room: Path) -> None:
+    disk = SimulatedDisk(room)
+    store = Store(disk, room)
+    made = store.make("aaaa", AT)
+    for path in (made.journal, made.wav):
+        fd = disk.create(path)
+        disk.write_at(fd, bytes(3_000), 0)
+        disk.sync(fd)
+        disk.sync_folder(path.parent)
+    before = len(disk.steps)
+    store.discard(made)
+    for instant in range(before, len(disk.steps) + 1):
+        for seed in range(12):
+            with tempfile.TemporaryDirectory() as found:
+                disk.after_power_cut(instant, Path(found), luck(seed))
+                names = {path.name for path in Path(found).rglob("*.*")}
+                assert made.wav.name not in names or made.journal.name in names
+
+
 def test_a_folder_with_something_of_somebody_else_in_it_is_not_removed(tmp_path: Path) -> None:
     store = Store(RealDisk(), tmp_path)
     made = store.make("aaaa", AT)
@@ -253,75 +373,6 @@ def test_a_recording_s_journal_is_read_by_event(tmp_path: Path) -> None:
     assert [entry["frame"] for entry in entries_of(made)] == [0, 1, 2]
     assert [entry["frame"] for entry in lines_of(made, "mark")] == [0, 1, 2]
     assert list(lines_of(made, "gap")) == []
-
-
-# ── the register ────────────────────────────────────────────────────────────────────────────────────
-
-NOW: dict[str, Value] = {"wall": "2026-11-23T13:00:00.000Z", "mono_us": 7}
-SEALED: dict[str, Value] = {"id": "aaaa", "sha256": "f" * 64, "milliseconds": 61_500, "interrupted": True, **NOW}
-VERIFIED: dict[str, Value] = {
-    "id": "aaaa",
-    "stick": "/media/a",
-    "folder": "2026-11-23 14.00 gesprek aaaa",
-    "method": "direct",
-    "bytes": 7,
-    **NOW,
-}
-
-
-def test_the_register_knows_after_a_restart_what_it_was_told(tmp_path: Path) -> None:
-    register = Register.open(RealDisk(), tmp_path / "register.jsonl")
-    assert register.order == []
-    register.add("begun", {"id": "aaaa", **NOW})
-    register.add("begun", {"id": "0000", **NOW})
-    register.add("sealed", SEALED)
-    register.add("verified", VERIFIED)
-    register.add("received", {"id": "aaaa", "party": "client", **NOW})
-    register.add("later", {"id": "aaaa", "party": "professional", **NOW})
-    register.add("declined", NOW)
-    register.add("declined", NOW)
-    register.add("removed", {"id": "0000", "why": "without a frame", **NOW})
-    register.close()
-    for known in (register, Register.open(RealDisk(), tmp_path / "register.jsonl")):
-        kept = known.of("aaaa")
-        assert (kept.sha256, kept.seconds, kept.interrupted, kept.sealed_at) == ("f" * 64, 61.5, True, NOW["wall"])
-        assert [(copy.stick, copy.method, copy.bytes) for copy in kept.copies] == [("/media/a", "direct", 7)]
-        assert (kept.received, kept.later, kept.handed_over) == ({Party.CLIENT}, {Party.PROFESSIONAL}, False)
-        assert known.order == ["aaaa", "0000"], "as they were begun, whatever they are called"
-        assert known.declined == 2
-        assert known.knows("aaaa")
-        assert not known.knows("zzzz")
-
-
-def test_who_said_later_and_received_after_all_has_received(tmp_path: Path) -> None:
-    register = Register.open(RealDisk(), tmp_path / "register.jsonl")
-    register.add("later", {"id": "aaaa", "party": "client", **NOW})
-    register.add("received", {"id": "aaaa", "party": "client", **NOW})
-    register.add("handed-over", {"id": "aaaa", **NOW})
-    assert (register.of("aaaa").received, register.of("aaaa").later) == ({Party.CLIENT}, set())
-    assert register.of("aaaa").handed_over
-
-
-def test_a_line_is_durable_when_it_was_added_and_one_that_was_refused_goes_along_with_the_next(room: Path) -> None:
-    disk = SimulatedDisk(room)
-    register = Register.open(disk, room / "register.jsonl")
-    register.add("begun", {"id": "aaaa", **NOW})
-    disk.fault = failing({len(disk.steps) + 1})
-    with pytest.raises(OSError, match="fault"):
-        register.add("begun", {"id": "bbbb", **NOW})
-    disk.fault = sound
-    register.add("begun", {"id": "cccc", **NOW})
-    with tempfile.TemporaryDirectory() as found:
-        disk.after_power_cut(len(disk.steps), Path(found), None)
-        assert Register.open(RealDisk(), Path(found) / "register.jsonl").order == ["aaaa", "bbbb", "cccc"]
-
-
-def test_the_register_is_chained(tmp_path: Path) -> None:
-    register = Register.open(RealDisk(), tmp_path / "register.jsonl")
-    register.add("declined", NOW)
-    checked = check((tmp_path / "register.jsonl").read_bytes())
-    assert checked.broken is None
-    assert checked.chain != Chain()
 
 
 def test_a_recording_knows_its_places() -> None:

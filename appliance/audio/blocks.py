@@ -40,6 +40,7 @@ class Flags(IntFlag):
 
 
 _KNOWN = sum(Flags)
+_FLAGS = tuple(Flags(number) for number in range(_KNOWN + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,34 +88,34 @@ class BlockReader:
     """Takes the pipe's bytes as they come and gives whole blocks. Holds at most one block that is not whole yet."""
 
     def __init__(self) -> None:
-        self._rest = bytearray()
+        self._rest = b""
         self.hello: Hello | None = None
 
-    def feed(self, content: bytes) -> Iterator[Block]:
-        """The blocks that these bytes complete. A block's pcm is valid until the next call."""
-        self._rest += content
+    def feed(self, content: bytes | memoryview) -> Iterator[Block]:
+        """The blocks that these bytes complete. They are copied once: what was fed, and a block's pcm, stay as they are."""
+        whole = b"".join((self._rest, content))
         at = 0
         if self.hello is None:
-            at = self._read_hello()
+            at = self._read_hello(whole)
             if self.hello is None:
+                self._rest = whole
                 return
-        whole = bytes(self._rest)
         view = memoryview(whole)
         while (block := self._block(view, at, self.hello.format)) is not None:
             at += BLOCK_HEADER_BYTES + len(block.pcm)
             yield block
-        self._rest = bytearray(whole[at:])
+        self._rest = whole[at:]
 
-    def _read_hello(self) -> int:
-        if len(self._rest) < _HELLO.size:
+    def _read_hello(self, whole: bytes) -> int:
+        if len(whole) < _HELLO.size:
             return 0
-        magic, length = _HELLO.unpack_from(self._rest)
+        magic, length = _HELLO.unpack_from(whole)
         if magic != MAGIC or length > 4096:
             raise BlockError("The capture child did not introduce itself.")
-        if len(self._rest) < _HELLO.size + length:
+        if len(whole) < _HELLO.size + length:
             return 0
         try:
-            told = msgspec.json.decode(self._rest[_HELLO.size : _HELLO.size + length], type=_Told)
+            told = msgspec.json.decode(whole[_HELLO.size : _HELLO.size + length], type=_Told)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BlockError(f"The capture child introduced itself in words that nobody knows: {error}.") from error
         self.hello = Hello(PcmFormat(told.rate, told.bits, told.channels), told.own_clock, told.device)
@@ -126,10 +127,10 @@ class BlockReader:
         frame, captured_ns, frames, flags = _BLOCK.unpack_from(view, at)
         if frames > audio_format.rate * LONGEST_BLOCK_SECONDS + 1:
             raise BlockError(f"A block of {frames} frames is longer than any that the capture child sends.")
-        if flags & ~_KNOWN:
+        if flags > _KNOWN:
             raise BlockError(f"A block has flags that the capture child does not know ({flags}).")
         begin = at + BLOCK_HEADER_BYTES
         end = begin + frames * audio_format.frame_bytes
         if end > len(view):
             return None
-        return Block(frame, captured_ns, frames, Flags(flags), view[begin:end])
+        return Block(frame, captured_ns, frames, _FLAGS[flags], view[begin:end])

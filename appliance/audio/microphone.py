@@ -12,7 +12,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 
 from appliance.audio.pcm import PcmFormat
 from appliance.audio.recorder import PIPE_BYTES, Recorder
+from appliance.children import dies_with_us
 
 AGAIN_AFTER_SECONDS = 1.0
 GONE_WITHIN_SECONDS = 1.0
@@ -144,15 +144,3 @@ class Microphone:
     def _end_if_deaf(self, child: asyncio.subprocess.Process) -> None:
         if child is self._child and not self._heard:
             self.restart()
-
-
-def told_to_end_with_us() -> tuple[str, ...]:
-    """The same for a child that needs a moment to end well: SIGTERM when we are gone, however that came."""
-    setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig", "TERM") if setpriv else ()
-
-
-def dies_with_us() -> tuple[str, ...]:
-    """PR_SET_PDEATHSIG by util-linux's setpriv, where it is: from Python it would take a page both writable and executable."""
-    setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig", "KILL") if setpriv else ()

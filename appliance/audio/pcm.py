@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class PcmFormat:
     bits: int = 16
     channels: int = 1
 
-    @property
+    @cached_property
     def frame_bytes(self) -> int:
         return self.bits // 8 * self.channels
 

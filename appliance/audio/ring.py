@@ -44,6 +44,12 @@ class Ring:
             self._changed.notify_all()
             return True
 
+    @property
+    def is_empty(self) -> bool:
+        """Nothing waits in it, and nothing that was in it is still being sent."""
+        with self._changed:
+            return not self._held
+
     def take(self, send: Callable[[memoryview], None]) -> bool:
         """Wait for a block, give it to `send`, and only then free its slot. False when the ring is closed and empty."""
         with self._changed:

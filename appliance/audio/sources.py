@@ -22,6 +22,12 @@ from appliance.audio.timing import CaptureClock
 
 REAL_TIME = "real"
 FAST = "fast"
+LONGEST_NAP_SECONDS = 0.1
+"""Half of the driver's buffer, and no more than this."""
+TOLD_EVERY_SECONDS = 0.17
+"""Sound is passed on when there is so much of it, five times a second or so: most of what it costs is waking up, at both ends."""
+NAP_IN_DOUBT_SECONDS = 0.025
+OUT_OF_STEP = (0.93, 0.8, 0.97, 0.87, 1.0, 0.83, 0.9)
 
 
 class SourceError(Exception):
@@ -48,8 +54,12 @@ class Source(Protocol):
     own_clock: bool
     name: str
 
+    @property
+    def nap_seconds(self) -> float:
+        """How long its reader may sleep now, before the next read."""
+
     def read(self) -> Heard | None:
-        """What there is now, at most a fraction of a second; None when there is nothing yet.
+        """What there is now, at most a fraction of a second; None when there is nothing yet, or nothing that can be told yet.
 
         At the end of an own-clock source: raises EndOfSource. A device that is gone: SourceError. Never waits for sound.
         """
@@ -94,23 +104,66 @@ class PortAudioSource:
             self._stream.start()
         except (sounddevice.PortAudioError, ValueError) as error:
             raise SourceError(f"The microphone {device or '(default)'} does not open: {error}.") from error
-        self._clock = CaptureClock(audio_format.rate, max(latency, float(self._stream.latency)))
+        held_seconds = max(latency, float(self._stream.latency))
+        self._clock = CaptureClock(audio_format.rate, held_seconds)
+        self._nap_seconds = min(LONGEST_NAP_SECONDS, held_seconds / 2)
+        self._turn = 0
         self._most = audio_format.rate * 2 // 5
+        self._untold: list[bytes] = []
+        self._untold_frames = 0
+        self._told_frames = int(audio_format.rate * TOLD_EVERY_SECONDS)
+        self._overflowed = False
+        self._gone: SourceError | None = None
+
+    @property
+    def nap_seconds(self) -> float:
+        """Never twice the same: a reader in step with the driver's periods would be late by the same time always, and not know."""
+        if self._clock.is_in_doubt:
+            return min(self._nap_seconds, NAP_IN_DOUBT_SECONDS)
+        self._turn = (self._turn + 1) % len(OUT_OF_STEP)
+        return self._nap_seconds * OUT_OF_STEP[self._turn]
 
     def read(self) -> Heard | None:
+        if self._gone is not None:
+            raise self._gone
+        told = None
         try:
-            ready = min(self._stream.read_available, self._most)
-            if not ready:
-                return None
-            content, overflowed = self._stream.read(ready)
-            left = max(0, self._stream.read_available)
+            there = self._stream.read_available
             now = time.monotonic_ns()  # behind it: what comes in between makes a time too late, and never one too early
+            ready = min(there, self._most)
+            if ready > 0:
+                content, overflowed = self._stream.read(ready)
+                if overflowed:
+                    told = self._tell()
+                    self._overflowed = True
+                    self._clock.lost_count()
+                self._clock.heard(now, ready, there - ready)
+                self._untold.append(bytes(content))
+                self._untold_frames += ready
         except self._error as error:
-            raise SourceError(f"The microphone went away: {error}.") from error
-        if overflowed:
-            self._clock.lost_count()
-        captured = self._clock.captured(now, ready, left)
-        return Heard(bytes(content), captured.at_ns, bool(overflowed), captured.jumped)
+            self._gone = SourceError(f"The microphone went away: {error}.")
+            return self._tell_or_raise(self._gone)
+        if told is None and self._untold_frames >= self._told_frames and self._clock.is_sure(now):
+            told = self._tell()
+        return told
+
+    def _tell_or_raise(self, gone: SourceError) -> Heard:
+        """What was heard before it went, and only then that it did."""
+        told = self._tell()
+        if told is None:
+            raise gone
+        return told
+
+    def _tell(self) -> Heard | None:
+        """All that was heard and is not told yet, with the best that is known of its time."""
+        if not self._untold:
+            return None
+        captured = self._clock.take()
+        told = Heard(b"".join(self._untold), captured.at_ns, self._overflowed, captured.jumped)
+        self._untold.clear()
+        self._untold_frames = 0
+        self._overflowed = False
+        return told
 
     def close(self) -> None:
         with contextlib.suppress(self._error):
@@ -228,6 +281,7 @@ class LiveTrack:
     its end."""
 
     own_clock = False
+    nap_seconds = TOLD_EVERY_SECONDS
 
     def __init__(self, track: Track) -> None:
         self._track = track
@@ -255,6 +309,8 @@ class OwnClockTrack:
     """A track as fast as its reader takes it, or N times as fast as real time."""
 
     own_clock = True
+    nap_seconds = 0.0
+    """It sleeps itself."""
 
     def __init__(self, track: Track, speed: float | None) -> None:
         self._track = track

@@ -83,12 +83,12 @@ class Origination:
     description: plain words; stored in ASCII (accents are dropped, other letters become '?'), cut at 256.
     reference: ASCII, at most 32 characters; ValueError otherwise.
     at: the local time of frame 0. Its zone is not stored: what `describe` gives back is the same reading of the clock
-    without one.
+    without one. None when no clock could be trusted: then date and time are left blank.
     """
 
     description: str
     reference: str
-    at: datetime
+    at: datetime | None
 
     def __post_init__(self) -> None:
         if not self.reference.isascii() or not self.reference.isprintable() or len(self.reference) > 32:
@@ -166,13 +166,13 @@ def _fmt_chunk(audio_format: PcmFormat) -> bytes:
 
 def _bext_chunk(audio_format: PcmFormat, origination: Origination) -> bytes:
     at = origination.at
-    since_midnight = timedelta(hours=at.hour, minutes=at.minute, seconds=at.second, microseconds=at.microsecond)
+    since_midnight = at - at.replace(hour=0, minute=0, second=0, microsecond=0) if at else timedelta(0)
     fields = _BEXT.pack(
         _ascii(origination.description)[:256],
         ORIGINATOR.encode("ascii"),
         origination.reference.encode("ascii"),
-        at.date().isoformat().encode("ascii"),
-        at.time().isoformat("seconds")[:8].encode("ascii"),
+        at.date().isoformat().encode("ascii") if at else b"",
+        at.time().isoformat("seconds")[:8].encode("ascii") if at else b"",
         since_midnight // timedelta(microseconds=1) * audio_format.rate // 1_000_000,
         1,  # version
         b"",  # no UMID
@@ -209,7 +209,7 @@ class WavWriter:
         self._path = path
         self._fd = fd
         self._format = audio_format
-        self._origination = origination
+        self._front = header(audio_format, origination, 0)
         self._frames = 0
         self._synced_frames = 0
         self._sealed_with: bytes | None = None
@@ -270,7 +270,7 @@ class WavWriter:
     def sync(self) -> None:
         """Make all that was appended durable, and the header say so."""
         with self._doubt():
-            self._disk.write_at(self._fd, header(self._format, self._origination, self._frames), 0)
+            self._disk.write_at(self._fd, resized(self._front, self._frames), 0)
             self._disk.sync(self._fd)
             self._synced_frames = self._frames
 
@@ -292,8 +292,7 @@ class WavWriter:
                 self._disk.write_at(self._fd, behind, end)
             self._disk.truncate(self._fd, end + len(behind))  # an append that failed may have left something there
             self._disk.sync(self._fd)
-            head = header(self._format, self._origination, self._frames, end + len(behind))
-            self._disk.write_at(self._fd, head, 0)
+            self._disk.write_at(self._fd, resized(self._front, self._frames, end + len(behind)), 0)
             self._disk.sync(self._fd)
             self._sealed_with = behind
 
@@ -440,9 +439,9 @@ def _read_origination(path: Path, head: bytes, audio_format: PcmFormat) -> Origi
     fields = _BEXT.unpack_from(head, _BEXT_AT + 8)
     description, reference, date = (fields[part].split(b"\0", 1)[0] for part in (0, 2, 3))
     try:
-        day = datetime.fromisoformat(date.decode("ascii"))
         # Rounded up, so that the time read back gives the same time reference again.
-        at = day + timedelta(microseconds=-(-fields[5] * 1_000_000 // audio_format.rate))
+        since_midnight = timedelta(microseconds=-(-fields[5] * 1_000_000 // audio_format.rate))
+        at = datetime.fromisoformat(date.decode("ascii")) + since_midnight if date else None
         return Origination(description.decode("ascii"), reference.decode("ascii"), at)
     except (ValueError, OverflowError) as broken:
         raise WavError(f"{path.name} has a damaged header: it does not say when and where it was made.") from broken

@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import soundfile
 
 from appliance.audio.pcm import PcmFormat
@@ -37,6 +38,19 @@ def heard(path: Path, from_frame: int = 0, frames: int = -1) -> bytes:
     for byte in range(3):
         samples[byte::3] = left_aligned[byte + 1 :: 4]
     return bytes(samples)
+
+
+def levels(path: Path) -> str:
+    """What `data/levels.csv` must be: libsndfile reads the WAV as 16 bits, numpy counts."""
+    sound, rate = soundfile.read(path, dtype="int16", always_2d=True)
+    lines = ["second,level_dbfs,peak_dbfs,clipped\n"]
+    for second, begin in enumerate(range(0, len(sound), rate)):
+        samples = sound[begin : begin + rate].astype(np.float64)
+        clipped = np.count_nonzero(samples == 32_767) + np.count_nonzero(samples == -32_768)
+        level, peak = np.sqrt(np.mean(samples**2)) / 32_768, np.abs(samples).max() / 32_768
+        shown = [f"{20 * np.log10(one):.1f}".replace("-0.0", "0.0") if one else "" for one in (level, peak)]
+        lines.append(f"{second},{shown[0]},{shown[1]},{clipped}\n")
+    return "".join(lines)
 
 
 def frames_heard(path: Path) -> int:

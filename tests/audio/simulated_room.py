@@ -24,6 +24,7 @@ from appliance.audio.recorder import Opening, Recorder, Report
 from appliance.disk import Disk
 from appliance.journal import Entry, Value, check
 from appliance.store import Recording, Store
+from appliance.trust import Trust
 from tests.audio import readers
 from tests.disks import Fault, SimulatedDisk, Step, Torn
 
@@ -51,6 +52,9 @@ class RoomClock:
     def boot(self) -> str:
         return self._boot
 
+    def trust(self) -> Trust:
+        return Trust.NTP
+
 
 def pcm_of(frames: Iterable[int], audio_format: PcmFormat = SLOW) -> bytes:
     size, most = audio_format.bits // 8, 1 << (audio_format.bits - 1)
@@ -66,6 +70,8 @@ class Ears:
     began: int
     slots: int = 600
     own_clock: bool = False
+    ppm: int = 0
+    """By how much its crystal is faster than the clock."""
     frame: int = 0
     sent: int = 0
     ring: deque[bytes] = field(default_factory=deque)
@@ -85,7 +91,7 @@ class Ears:
         self.pump()
 
     def at(self, frame: int) -> int:
-        return self.began + frame * SECOND // self.format.rate
+        return self.began + frame * SECOND * 1_000_000 // (self.format.rate * (1_000_000 + self.ppm))
 
     def hear(self, frames: int, flags: Flags = Flags.NONE) -> None:
         """The next frames, now."""
@@ -180,9 +186,10 @@ class Room:
         blocks: Sequence[int] = (BLOCK,),
         late: Sequence[int] = (0,),
         slots: int = 600,
+        ppm: int = 0,
     ) -> Ears:
         """Plugged in at `began`, it hears blocks of these sizes in turn, each so late (ns) by turns, up to `until`."""
-        ears = Ears(self, self.format, began, slots)
+        ears = Ears(self, self.format, began, slots, ppm=ppm)
         self.when(began, ears.plug_in)
         frame = number = 0
         arrives = began

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -68,18 +69,20 @@ def child(spec: str, pace: str, bits: int = 16, channels: int = 1, program: str 
         process.kill()
 
 
-def test_a_live_source_comes_without_being_asked_in_blocks_of_a_nap_s_length() -> None:
-    """Not in more: a block of five frames would take as much room in the ring as one of half a second."""
+def test_a_live_source_comes_without_being_asked_five_times_a_second_or_so() -> None:
+    """Not more often: each block wakes up two processes, and takes a slot in the ring however short it is."""
     with child("synthetic", "real", 24, 2) as hearing:
         while not hearing.blocks:
             hearing.listen()
         hearing.for_seconds(1.0)
+        now = time.monotonic_ns()
         assert hearing.reader.hello == Hello(PcmFormat(RATE, 24, 2), own_clock=False, device="synthetic")
-        assert len(hearing.blocks) <= 26
+        assert len(hearing.blocks) <= 8
         assert SyntheticTrack(PcmFormat(RATE, 24, 2)).at(0, len(hearing.pcm) // 6) == hearing.pcm
         for block, following in pairwise(hearing.blocks):
             assert following.frame == block.frame + block.frames
-        assert 0 <= time.monotonic_ns() - hearing.blocks[-1].captured_ns <= 300 * MS
+        last = hearing.blocks[-1]
+        assert 0 <= now - last.captured_ns - last.frames * 1_000_000_000 // RATE <= 400 * MS
 
 
 def test_a_source_with_its_own_clock_waits_for_go_stands_still_at_halt_and_says_when_it_ends(tmp_path: Path) -> None:
@@ -151,7 +154,7 @@ from appliance.audio.pcm import PcmFormat
 from appliance.audio.sources import Heard, SourceError, SyntheticTrack
 
 class Pulled:
-    format, own_clock, name = PcmFormat(), False, "pulled"
+    format, own_clock, name, nap_seconds = PcmFormat(), False, "pulled", 0.001
     def __init__(self):
         self.track, self.left = SyntheticTrack(self.format), 100
     def read(self):
@@ -160,7 +163,6 @@ class Pulled:
         self.left -= 1
         return Heard(self.track.next(2400), time.monotonic_ns())
 
-capture.NAP_SECONDS = 0.001
 capture.open_source = lambda *_: Pulled()
 sys.argv = ["capture", "device", "real", "48000", "16", "1", "0.4"]
 code = capture.main()
@@ -188,11 +190,22 @@ class Live:
     format: PcmFormat = field(default_factory=PcmFormat)
     own_clock: bool = False
     name: str = "by hand"
+    nap_seconds: float = 0.1
 
     def read(self) -> Heard | None:
         return None
 
     def close(self) -> None: ...
+
+
+def child_that_nobody_reads(source: Live | None = None) -> Child:
+    """Its pipe is full, so that all it hears goes into the ring."""
+    _, output = os.pipe()
+    made = Child(source or Live(), output)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(output, bytes(1 << 12))
+    return made
 
 
 def sent_by(made: Child, most: int) -> list[Block]:
@@ -205,13 +218,13 @@ def sent_by(made: Child, most: int) -> list[Block]:
 
 
 @pytest.mark.parametrize("audio_format", [PcmFormat(), PcmFormat(48_000, 24, 2), PcmFormat(44_100, 16, 2)])
-@pytest.mark.parametrize("nap_ms", [50, 61, 90, 110])
-def test_its_ring_holds_half_a_minute_of_naps_and_what_was_dropped_is_told_by_the_next_number(
-    audio_format: PcmFormat, nap_ms: int
+@pytest.mark.parametrize("block_ms", [170, 233, 310, 400])
+def test_its_ring_holds_half_a_minute_of_blocks_and_what_was_dropped_is_told_by_the_next_number(
+    audio_format: PcmFormat, block_ms: int
 ) -> None:
     """On a busy machine a nap lasts longer."""
-    made = Child(Live(audio_format))
-    frames = audio_format.rate * nap_ms // 1_000
+    made = child_that_nobody_reads(Live(audio_format))
+    frames = audio_format.rate * block_ms // 1_000
     nap = bytes(frames * audio_format.frame_bytes)
     for number in range(1_000):
         made._keep(Heard(nap, number * 50 * MS))
@@ -230,7 +243,7 @@ def test_its_ring_holds_half_a_minute_of_naps_and_what_was_dropped_is_told_by_th
 def test_frames_that_the_driver_lost_are_told_also_when_the_block_behind_them_finds_no_room(
     overflowed: bool, jumped: bool, told: Flags
 ) -> None:
-    made = Child(Live())
+    made = child_that_nobody_reads()
     nap = bytes(4_800)
     while made._ring._held < len(made._ring._lengths):
         made._keep(Heard(nap, 0))
@@ -242,8 +255,29 @@ def test_frames_that_the_driver_lost_are_told_also_when_the_block_behind_them_fi
     assert [block.flags for block in sent_by(made, 10)] == [told, Flags.NONE]
 
 
+def test_what_comes_while_something_waits_in_the_ring_waits_behind_it_also_when_the_pipe_has_room_again() -> None:
+    output, into = os.pipe()
+    os.set_blocking(output, False)
+    made = Child(Live(), into)
+    nap = bytes(1 << 14)
+    for _ in range(10):
+        made._keep(Heard(nap, 0))
+    assert not made._ring.is_empty
+    in_the_pipe = os.read(output, 1 << 20)
+    made._keep(Heard(nap, 0))
+    with pytest.raises(BlockingIOError):
+        os.read(output, 1)
+    rest = bytearray()
+    while made._ring._held:
+        made._ring.take(rest.extend)
+    reader = BlockReader()
+    list(reader.feed(pack_hello(Hello(PcmFormat(), own_clock=False, device=""))))
+    blocks = list(reader.feed(in_the_pipe + bytes(rest)))
+    assert [block.frame for block in blocks] == [number * (1 << 13) for number in range(11)]
+
+
 def test_a_long_read_is_cut_into_blocks_that_say_each_when_they_were_captured() -> None:
-    made = Child(Live())
+    made = child_that_nobody_reads()
     made._keep(Heard(counting(19_200).tobytes(), 7 * MS, overflowed=True))
     blocks = sent_by(made, 100)
     assert b"".join(block.pcm for block in blocks) == counting(19_200).tobytes()

@@ -16,6 +16,7 @@ from appliance.audio.pcm import PcmFormat
 from appliance.audio.sources import (
     EndOfSource,
     Heard,
+    PortAudioSource,
     Source,
     SourceError,
     SyntheticTrack,
@@ -346,4 +347,26 @@ def test_portaudio_gives_what_was_played_sample_for_sample_and_says_when_it_is_g
     microphone.unplug()
     with pytest.raises(SourceError, match=r"^The microphone went away: .*\.$"):
         heard_for(source, 2)
+    source.close()
+
+
+def test_what_was_read_of_a_microphone_before_it_went_is_told_before_that_it_went(
+    microphone: RoomMicrophone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in microphone.environment.items():
+        monkeypatch.setenv(name, value)
+    write_wav(tmp_path / "a.wav", counting(20 * RATE))
+    microphone.play(tmp_path / "a.wav")
+    refresh_portaudio()
+    source = open_source(RoomMicrophone.DEVICE, "real", PcmFormat(), LATENCY)
+    assert isinstance(source, PortAudioSource)
+    told = 0
+    with pytest.raises(SourceError, match=r"^The microphone went away: .*\.$"):
+        while True:
+            piece = source.read()
+            told += PcmFormat().frames(len(piece.pcm)) if piece else 0
+            if told > RATE and source._untold:
+                microphone.unplug()
+            time.sleep(source.nap_seconds)
+    assert told == source._clock._frames
     source.close()

@@ -1,10 +1,14 @@
-"""What recording costs: this service against arecord, ffmpeg and sox, side by side at the same microphone in the same run.
+"""What recording costs: this service against arecord, ffmpeg and sox, side by side, of the same sound, in the same run.
 
     python -m tests.benchmarks.recording [--seconds 60]
 
 Prints CPU seconds for each recorded hour and the peak of memory (proportional set size, every process), and ratios.
 The service's figures are for all it does: capture, levels, hashing, syncing every second, two copies that are read
-back. Also: how long from the second confirmation and the press to the first stored sample."""
+back; how much of it each of its processes takes stands below. Also: how long from the second confirmation and the press to
+the first stored sample.
+
+Each program listens at a null sink of its own, and all of them play the same sound at the same time. At one and the same sink
+the listener that wants the shortest latency makes all others wake up as often as itself: each would pay for the worst."""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ from tests.room_parts import RATE, RoomMicrophone, Table, counting, write_wav
 
 TICK = os.sysconf("SC_CLK_TCK")
 PEERS: dict[str, list[str]] = {
-    "arecord": ["arecord", "-q", "-D", "roommic", "-f", "S16_LE", "-r", "48000", "-c", "1"],
+    "arecord": ["arecord", "-q", "-D", "arecord", "-f", "S16_LE", "-r", "48000", "-c", "1"],
     "ffmpeg": [
         "ffmpeg",
         "-v",
@@ -37,10 +41,33 @@ PEERS: dict[str, list[str]] = {
         "-sample_rate",
         "48000",
         "-i",
-        "roommic",
+        "ffmpeg",
     ],
-    "sox": ["sox", "-q", "-t", "alsa", "-c", "1", "-r", "48000", "roommic"],
+    "sox": ["sox", "-q", "-t", "alsa", "-c", "1", "-r", "48000", "sox"],
 }
+"""Each records from a device of its own name."""
+
+
+class Microphones(RoomMicrophone):
+    """One for this service, and one for each of the others, which hear the same."""
+
+    def plug_in(self) -> None:
+        super().plug_in()
+        native = self._folder / "native"
+        for name in PEERS:
+            settings = (f"sink_name={name}", "format=s16le", "rate=48000", "channels=1", "channel_map=mono")
+            environment = {**os.environ, **self.environment}
+            subprocess.run(
+                ["pactl", "load-module", "module-null-sink", *settings], env=environment, check=True, capture_output=True
+            )
+            with (self._folder / "asound.conf").open("a") as known:
+                known.write(f'pcm.{name} {{ type pulse server "unix:{native}" device "{name}.monitor" }}\n')
+
+    def play_to_all(self, wav: Path) -> None:
+        self.play(wav)
+        for name in PEERS:
+            words = ["paplay", "-d", name, "--latency-msec=500", str(wav)]
+            self._players.append(subprocess.Popen(words, env={**os.environ, **self.environment}))
 
 
 @dataclass
@@ -53,13 +80,33 @@ class Cost:
     cpu: float = 0.0
     memory: int = 0
     seen: dict[int, float] = field(default_factory=dict)
+    before: dict[int, float] = field(default_factory=dict)
+    modules: dict[int, str] = field(default_factory=dict)
 
     def look(self) -> None:
         pids = [self.root, *children_of(self.root)]
         for pid in pids:
             self.seen[pid] = cpu_seconds(pid) or self.seen.get(pid, 0.0)
+            self.modules.setdefault(pid, module_of(pid))
         self.cpu = sum(self.seen.values())
         self.memory = max(self.memory, sum(pss(pid) for pid in pids))
+
+    def begin(self) -> None:
+        self.look()
+        self.cpu_before, self.before = self.cpu, dict(self.seen)
+
+    def by_process(self) -> list[tuple[str, float]]:
+        """CPU seconds of each since the beginning."""
+        return [(self.modules[pid], seen - self.before.get(pid, 0.0)) for pid, seen in self.seen.items()]
+
+
+def module_of(pid: int) -> str:
+    """The module that a Python process runs; of another program its name."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return "gone"
+    return words[words.index("-m") + 1] if "-m" in words else words[0]
 
 
 def children_of(pid: int) -> list[int]:
@@ -98,14 +145,14 @@ def main() -> None:
 
 
 def measure(folder: Path, seconds: float) -> None:
-    microphone = RoomMicrophone(folder / "microphone")
+    microphone = Microphones(folder / "microphone")
     table = Table(folder / "room", (folder / "stick-a", folder / "stick-b"), environment=microphone.environment)
     for place in (table.root, *table.sticks):
         place.mkdir()
     peers: list[tuple[str, subprocess.Popen[bytes]]] = []
     try:
         write_wav(folder / "sound.wav", counting(int((seconds + 30) * RATE)))
-        microphone.play(folder / "sound.wav")
+        microphone.play_to_all(folder / "sound.wav")
         table.serve("--source", RoomMicrophone.DEVICE)
         table.agree()
         pressed = time.monotonic()
@@ -135,8 +182,7 @@ def measure(folder: Path, seconds: float) -> None:
 
 def watch(costs: list[Cost], seconds: float) -> list[Cost]:
     for cost in costs:
-        cost.look()
-        cost.cpu_before = cost.cpu
+        cost.begin()
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         time.sleep(1)
@@ -153,6 +199,8 @@ def show(costs: list[Cost], seconds: float, storing_after: float) -> None:
         cpu = f"{spent[ours.name] / spent[cost.name]:.2f}" if spent[cost.name] else "-"
         memory = f"{ours.memory / cost.memory:.1f}" if cost.memory else "-"
         sys.stdout.write(f"{cost.name:14}{spent[cost.name]:16.1f}{cpu:>12}{cost.memory / 2**20:10.1f}{memory:>12}\n")
+    for module, took in ours.by_process():
+        sys.stdout.write(f"  {module:24}{took * 3600 / seconds:6.1f}\n")
     sys.stdout.write(f"from the press to the first stored sample, as a client sees it: {storing_after * 1000:.0f} ms\n")
 
 
