@@ -1,7 +1,8 @@
 """Two clocks: the monotonic one measures, the wall clock only names.
 
 Every duration and every cut comes from the monotonic clock (CLOCK_MONOTONIC, the same for all processes of one boot). The
-wall clock says when something was, for people; it may jump, and nothing is decided by it.
+wall clock says when something was, for people; it may jump, and nothing is decided by it. So wherever its time is written down,
+how far it could be trusted then stands beside it (`trust.py` has the rules, `timekeeping.py` looks).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from appliance.journal import Value
+from appliance.trust import Trust
 
 
 class Clock(Protocol):
@@ -24,8 +26,13 @@ class Clock(Protocol):
     def boot(self) -> str:
         """What this boot is called; another after each start of the machine."""
 
+    def trust(self) -> Trust:
+        """How far `wall` could be trusted when somebody last looked."""
+
 
 class RealClock:
+    """The machine's own. Nobody has looked whether its wall clock is right: that is `timekeeping.Timekeeper`'s work."""
+
     def monotonic_ns(self) -> int:
         return time.monotonic_ns()
 
@@ -35,6 +42,9 @@ class RealClock:
     def boot(self) -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
+    def trust(self) -> Trust:
+        return Trust.NONE
+
 
 def wall_of(clock: Clock, at_ns: int) -> datetime:
     """What the wall clock, as it stands now, calls a monotonic moment of this boot."""
@@ -42,8 +52,11 @@ def wall_of(clock: Clock, at_ns: int) -> datetime:
 
 
 def stamp(clock: Clock, at_ns: int) -> dict[str, Value]:
-    """When something happened, as a journal line says it: microseconds of the monotonic clock, and RFC 3339 in UTC."""
-    return {"mono_us": at_ns // 1000, "wall": rfc3339(wall_of(clock, at_ns))}
+    """When something happened, as a journal line says it.
+
+    `mono_us`: microseconds of the monotonic clock. `wall`: RFC 3339, in UTC. `trust`: how far that could be trusted (`trust.Trust`).
+    """
+    return {"mono_us": at_ns // 1000, "wall": rfc3339(wall_of(clock, at_ns)), "trust": clock.trust().value}
 
 
 def rfc3339(moment: datetime) -> str:

@@ -29,7 +29,7 @@ import msgspec
 from msgspec import Meta
 from msgspec import inspect as types
 
-from appliance.agreement import PLACES, WordingError, fill
+from appliance.agreement import PLACES, WordingError, fill, left_out_words
 
 NAME: Final = "meeting-recorder"
 
@@ -102,6 +102,7 @@ class Pins(Section, frozen=True):
 class Sound(Section, frozen=True):
     device: Line = ""
     tones: bool = True
+    prompts: bool = False
 
 
 class Copies(Section, frozen=True):
@@ -111,6 +112,7 @@ class Copies(Section, frozen=True):
 class Retention(Section, frozen=True):
     keep_days: Days = 7
     keep_days_without_handover: Days = 14
+    most_at_once_percent: Annotated[int, Meta(ge=1, le=100)] = 50
 
 
 class Groups(Section, frozen=True):
@@ -330,6 +332,8 @@ class Places:
     admin_socket: Path
     register: Path
     agreement: Path
+    clock: Path
+    """What is held of the clock, from one start to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +374,7 @@ def _in(config: Path, state: Path, runtime: Path) -> Places:
         admin_socket=runtime / "admin.sock",
         register=state / "register.jsonl",
         agreement=config / "agreement",
+        clock=state / "clock.json",
     )
 
 
@@ -436,6 +441,11 @@ def _text(folders: tuple[Path, ...], language: str, file: str) -> str:
         raise ConfigError(f"{path}: {error}") from error
     if not text:
         raise ConfigError(f"{path} is empty; both parties need words to agree on.")
+    if left_out := left_out_words(text):
+        raise ConfigError(
+            f"{path} says {_shown(left_out[0])}. Neither party asks the other for leave: they agree with each other, as equals (T2). "
+            "Say what both of you agree on and confirm ('wij spreken af', 'we agree')."
+        )
     if any(unicodedata.category(letter) == "Cc" and letter not in "\n\t\r" for letter in text):
         raise ConfigError(f"{path} has control characters in it; it must be plain text.")
     return text

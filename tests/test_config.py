@@ -72,9 +72,9 @@ def test_every_value_in_the_file_is_really_read() -> None:
         "button": {"pins": [5, 6], "hold_seconds": 2.0, "bounce_milliseconds": 20},
         "light": {"pin": 12, "trouble_pin": 13},
         "pins": {"factory": "none"},
-        "sound": {"device": "HDMI", "tones": False},
+        "sound": {"device": "HDMI", "tones": False, "prompts": True},
         "copies": {"no_progress_seconds": 60.0},
-        "retention": {"keep_days": 3, "keep_days_without_handover": 5},
+        "retention": {"keep_days": 3, "keep_days_without_handover": 5, "most_at_once_percent": 20},
         "groups": {"room": "audio", "administrators": "adm"},
     }
     text = "".join(
@@ -172,6 +172,7 @@ def test_a_root_holds_everything(tmp_path: Path) -> None:
         admin_socket=tmp_path / "admin.sock",
         register=tmp_path / "register.jsonl",
         agreement=tmp_path / "agreement",
+        clock=tmp_path / "clock.json",
     )
 
 
@@ -222,7 +223,16 @@ def test_an_organisation_changes_one_text_and_keeps_the_other_as_delivered(tmp_p
     assert texts.announcement == agreement_texts(places(tmp_path / "other"), "nl").announcement
 
 
-@pytest.mark.parametrize(("content", "says"), [(b"Tot {datum}.", "{datum}"), (b"  \n", "is empty"), (b"caf\xe9", "not UTF-8")])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"Tot {datum}.", "{datum}"),
+        (b"  \n", "is empty"),
+        (b"caf\xe9", "not UTF-8"),
+        (b"Ik geef Toestemming.", 'says "Toestemming"'),
+        (b"I give my consent.", 'says "consent"'),
+    ],
+)
 def test_a_wording_that_cannot_be_shown_is_found_before_the_meeting(content: bytes, says: str, tmp_path: Path) -> None:
     own = tmp_path / "agreement" / "nl" / "agreement.txt"
     own.parent.mkdir(parents=True)
