@@ -9,7 +9,8 @@ What it promises:
 
 What a bag is. The payload lies in `data/`, `manifest-sha256.txt` has its digests, `bag-info.txt` says in plain lines
 what it is, and `tagmanifest-sha256.txt` has the digests of all those: so one digest, that of the tag manifest, stands
-for every byte of the folder. A signature and a time-stamp request over the tag manifest lie beside it and outside it.
+for every byte of the folder. A signature and a time-stamp request over the tag manifest lie beside it and outside it: they
+are made from its bytes, between it and `bagit.txt`.
 Both manifests are in the form that `sha256sum -c` reads.
 
 Every file's modification time is the seal's, cut to an even second (FAT counts in steps of two), so that copies can be
@@ -20,23 +21,26 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from appliance.copies.names import PAYLOAD, SIGNATURES, TAG_MANIFEST, WHOLE, StrangeFolderError, file_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
     from appliance.disk import Disk
+    from appliance.signing import Signs
 
 __all__ = ["BagError", "even_second", "file_names", "is_whole", "write_bag"]
 
 DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 MANIFEST = "manifest-sha256.txt"
 INFO = "bag-info.txt"
-_MADE_HERE = (MANIFEST, INFO, TAG_MANIFEST, WHOLE)
+_MADE_HERE = (MANIFEST, INFO, TAG_MANIFEST, *SIGNATURES, WHOLE)
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
 _OURS_TO_SAY = frozenset({"bagging-date", "payload-oxum"})
 
 
@@ -44,9 +48,13 @@ class BagError(Exception):
     """A sentence: why this folder cannot become a bag as asked."""
 
 
+FIRST_OF_FAT = 315_619_200
+"""2 January 1980, UTC: FAT knows nothing earlier, in any time zone. A clock without a battery may wake up before it."""
+
+
 def even_second(moment: datetime) -> int:
     """Seconds since 1970, cut down to an even one: the modification time of everything that was sealed at `moment`."""
-    return int(moment.timestamp()) // 2 * 2
+    return max(FIRST_OF_FAT, int(moment.timestamp()) // 2 * 2)
 
 
 def is_whole(folder: Path) -> bool:
@@ -55,19 +63,32 @@ def is_whole(folder: Path) -> bool:
     return not declaration.is_symlink() and declaration.is_file() and declaration.read_bytes() == DECLARATION
 
 
-def write_bag(disk: Disk, folder: Path, *, known: Mapping[str, str], about: Mapping[str, str], sealed_at: datetime) -> None:
+def write_bag(
+    disk: Disk,
+    folder: Path,
+    *,
+    known: Mapping[str, str],
+    about: Mapping[str, str],
+    sealed_at: datetime,
+    beside: Mapping[str, bytes] = _NOTHING,
+    signs: Signs | None = None,
+) -> None:
     """Make `folder`, which has its payload in `data/`, a whole bag.
 
     known: SHA-256 in lower-case hex of payload files that need not be read again, by name relative to the folder
     (`data/gesprek.wav`).
     about: what goes into bag-info.txt, in this order; the bagging date and the Payload-Oxum are added.
     sealed_at: with its zone; the bagging date is the day in that zone.
+    beside: small files to lay down too, by name relative to the folder (a page, a key, a note in `data/`).
+    signs: makes of the tag manifest's bytes what speaks about them.
 
     Files that already lie beside `data/` (a page, a key) go into the tag manifest; the names in `SIGNATURES` do not.
     BagError if the folder or the arguments cannot make a bag, OSError: nothing is whole yet, call it again.
     """
     if not is_whole(folder):
-        _remove_half_written(disk, folder)
+        _remove_half_written(disk, folder, beside)
+        for name, content in beside.items():
+            _put(disk, folder / name, content, sealed_at)
         names = _checked_names(folder, known)
         payload = [name for name in names if name.startswith(f"{PAYLOAD}/")]
         for name in payload:
@@ -77,7 +98,10 @@ def write_bag(disk: Disk, folder: Path, *, known: Mapping[str, str], about: Mapp
         octets = sum((folder / name).stat().st_size for name in payload)
         _put(disk, folder / MANIFEST, _manifest(digests), sealed_at)
         _put(disk, folder / INFO, _info(about, octets, len(payload), sealed_at), sealed_at)
-        _put(disk, folder / TAG_MANIFEST, _manifest(_tag_digests(disk, folder, names, sealed_at)), sealed_at)
+        tag_manifest = _manifest(_tag_digests(disk, folder, names, sealed_at))
+        _put(disk, folder / TAG_MANIFEST, tag_manifest, sealed_at)
+        for ending, content in signs(tag_manifest).items() if signs else ():
+            _put(disk, folder / f"{TAG_MANIFEST}{ending}", content, sealed_at)
         _put(disk, folder / WHOLE, DECLARATION, sealed_at)
     _set_times(folder, sealed_at)
 
@@ -156,8 +180,8 @@ def _set_times(folder: Path, sealed_at: datetime) -> None:
             os.utime(path, (even_second(sealed_at),) * 2)
 
 
-def _remove_half_written(disk: Disk, folder: Path) -> None:
-    for name in _MADE_HERE:
-        beside = folder / f"{name}.new"
-        if beside.is_symlink() or beside.exists():
-            disk.remove(beside)
+def _remove_half_written(disk: Disk, folder: Path, ours: Mapping[str, bytes]) -> None:
+    for name in (*ours, *_MADE_HERE):
+        half = folder / f"{name}.new"
+        if half.is_symlink() or half.exists():
+            disk.remove(half)

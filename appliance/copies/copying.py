@@ -24,14 +24,15 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
-import shutil
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
+
+from appliance.children import dies_with_us, environment_of_a_child
+from appliance.copies.pace import Pace, seconds_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +71,9 @@ class CopyState:
     (see `mirror`).
     bytes_a_second: what the stick does while it works.
     says: why it failed or is unfinished.  method: how a verified one was read back.
+    known_by: all that people can tell the stick by, its make and size too.
+    slow: it does not keep up with the meeting, and is finished after it.  seconds_left: how long what is missing now will take
+    this stick; None while that is not known.
     """
 
     stick: str
@@ -81,6 +85,9 @@ class CopyState:
     bytes_a_second: int = 0
     says: Why | None = None
     method: Method | None = None
+    known_by: str = ""
+    slow: bool = False
+    seconds_left: int | None = None
 
 
 class _Copying(msgspec.Struct, frozen=True, tag_field="is", tag="copying"):
@@ -151,7 +158,11 @@ class Copies:
     @property
     def states(self) -> tuple[CopyState, ...]:
         """One for each stick that is in, or that has some of this recording; in the order in which they came."""
-        waiting = [CopyState(key, stick.label) for key, stick in self._sticks.items() if key not in self._followers]
+        waiting = [
+            CopyState(key, stick.label, known_by=stick.known_by)
+            for key, stick in self._sticks.items()
+            if key not in self._followers
+        ]
         return (*(follower.state for follower in self._followers.values()), *waiting)
 
     @property
@@ -258,7 +269,8 @@ class _Follower:
     """One stick, the child that works for it, and what the child said last."""
 
     def __init__(self, stick: Stick, what: _Recording | _Note, lock: Path, changed: Callable[[], None], try_again: float) -> None:
-        self.state = CopyState(stick.key, stick.label)
+        self.state = CopyState(stick.key, stick.label, known_by=stick.known_by)
+        self._pace = Pace()
         self.is_in = True
         self._stick = stick
         self._what = what
@@ -277,6 +289,9 @@ class _Follower:
     def follow(self, durable: int) -> None:
         """Only the newest counts: a child that does not listen just now is told the next time."""
         self._durable = durable
+        self._pace.recorded(asyncio.get_running_loop().time(), durable)
+        if self.state.state == "following" and self.state.slow is not self._pace.slow:
+            self._become(replace(self.state, slow=self._pace.slow))
         stdin = self._process.stdin if self._process else None
         if stdin is not None and not stdin.transport.get_write_buffer_size():
             self._tell({"do": "follow", "durable": durable})
@@ -290,7 +305,7 @@ class _Follower:
         self.is_in = False
         self._kill()
         if self.state.state != "verified" and self.state.folder is not None:
-            self.state = replace(self.state, state="unfinished", says=self.state.says or "gone", bytes_a_second=0)
+            self.state = replace(self.state, state="unfinished", says=self.state.says or "gone", bytes_a_second=0, slow=False)
 
     def lose_patience(self, patience: float) -> None:
         """Its child is left at work: what only took long is verified in the end all the same."""
@@ -326,12 +341,12 @@ class _Follower:
 
     async def _run_child(self) -> None:
         process = await asyncio.create_subprocess_exec(
-            *_dies_with_us(),
+            *dies_with_us(),
             *(sys.executable, "-P", "-m", "appliance.copies.mirror", *self._what.arguments),
             *("--stick", str(self._stick.path.absolute()), "--lock", str(self._lock)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=_environment(),
+            env=environment_of_a_child(),
             start_new_session=True,  # a Ctrl-C at the terminal is for the service, which ends its children itself
         )
         self._process = process
@@ -363,7 +378,8 @@ class _Follower:
                 if moved or self.state.says != "no progress":
                     self._become(self._following(folder, total, verified, speed), moved=moved)
             case _Verified(folder, method, total, verified):
-                self._become(CopyState(self._stick.key, self._stick.label, folder, "verified", total, verified, 0, None, method))
+                done = CopyState(self._stick.key, self._stick.label, folder, "verified", total, verified, method=method)
+                self._become(replace(done, known_by=self._stick.known_by))
             case _Failed(code, detail):
                 log.warning("the copy on %s failed: %s: %s", self._stick.key, code, detail)
                 half_way = code == "gone" and self.state.folder is not None
@@ -374,7 +390,23 @@ class _Follower:
             self._become(replace(self.state, state="failed", says="died", bytes_a_second=0))
 
     def _following(self, folder: str, total: int, verified: int, speed: int) -> CopyState:
-        return CopyState(self._stick.key, self._stick.label, folder, "following", total, verified, speed)
+        if self._sealed:
+            missing = total - verified
+        else:
+            self._pace.copied(verified)
+            missing = self._pace.missing
+        return CopyState(
+            self._stick.key,
+            self._stick.label,
+            folder,
+            "following",
+            total,
+            verified,
+            speed,
+            known_by=self._stick.known_by,
+            slow=self._pace.slow,
+            seconds_left=seconds_left(missing, speed),
+        )
 
     def _become(self, state: CopyState, *, moved: bool = False) -> None:
         if moved:
@@ -408,16 +440,3 @@ async def _ends(process: asyncio.subprocess.Process, within: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def _dies_with_us() -> tuple[str, ...]:
-    """PR_SET_PDEATHSIG, where util-linux is there to set it. (By ctypes it would need a page both writable and executable.)"""
-    setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig", "KILL") if setpriv else ()
-
-
-def _environment() -> dict[str, str]:
-    """Ours, and this very package first: a checkout's children are the checkout's."""
-    here = str(Path(__file__).resolve().parents[2])
-    paths = [here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}

@@ -6,8 +6,8 @@
 What it promises:
 - A byte counts as verified when it was written, synced, read back past the page cache and found equal to the
   original's. Not before.
-- Nothing is written or read twice, but the first 4096 bytes: what was verified during the meeting is not touched after
-  it.
+- Nothing of the sound is written or read twice, but the first 4096 bytes: what was verified during the meeting is not
+  touched after it. That holds for a copy made in one go; see below.
 - The folder gets its name as the last step, when every file in it was verified; until then it is called '…
   (onvolledig)', and its WAV plays up to where the copy is. Nothing that was there before is ever overwritten, but an
   unfinished copy of this very recording.
@@ -33,6 +33,12 @@ the stick does while it works.
 The first 4096 bytes. The sizes in a WAV's header change with every second. A copy is behind its original, so at each
 sync the mirror puts in front the header for *its own* length; the original's final one comes at the seal. Until then
 only whole blocks of 4096 are copied.
+
+The last look. FAT has no journal, and Linux writes a file's entry before the table that says whose its clusters are: after
+a power cut or a pull the table may call clusters free that a file is in, and the next file gets them too. What was right
+when it was verified is another file's then. So when all is written, and before the folder gets its name, every
+small file and the sound's first 4096 bytes are read past the cache once more; and if anything of the copy was there before
+this process began, all of it is. That costs a pass over the stick after the stop, only then.
 """
 
 from __future__ import annotations
@@ -46,7 +52,18 @@ import sys
 import time
 
 from appliance.copies.medium import BLOCK, CHUNK, CopyError, Medium, code_of
-from appliance.copies.names import AGREEMENT, GROWING, JOURNAL, PAYLOAD, UNFINISHED, WAV, WHOLE, StrangeFolderError, file_names
+from appliance.copies.names import (
+    AGREEMENT,
+    GROWING,
+    JOURNAL,
+    PAYLOAD,
+    UNFINISHED,
+    WAV,
+    WHOLE,
+    StrangeFolderError,
+    file_names,
+    is_a_computers,
+)
 
 _REPORT_EVERY = 0.25
 _SPEED_OVER = 4.0
@@ -300,6 +317,7 @@ class Mirror:
         self._folder: int | None = None
         self._data: int | None = None
         self._growing: dict[str, FileCopy] = {}
+        self._was_there = False
         self._agreement: tuple[int, int] | None = None
         self._verified: dict[str, int] = {}
         self._sealed = False
@@ -406,11 +424,15 @@ class Mirror:
             for name in sorted(names, key=JOURNAL.__ne__):  # first what says whose the rest is
                 self._complete(name)
             self._settle_folders(names)
+            self._look_once_more(names)
             if self._medium.exists(final, root):
                 raise CopyError("foreign", f"{final} is on the stick already")
             # Were somebody to make that name just now: rename(2) replaces a folder only if it is empty.
             os.rename(final + UNFINISHED, final, src_dir_fd=root, dst_dir_fd=root)
-            os.fsync(root)
+        # On FAT the new name tells where the folder lies only when the folder itself is synced; the root's sync leaves that out.
+        if self._folder is not None:
+            os.fsync(self._folder)
+        os.fsync(root)
         self._must_be_there()
         self._say_verified()
 
@@ -461,6 +483,23 @@ class Mirror:
             odd = min(name for name in there.keys() | wanted.keys() if there.get(name) != wanted.get(name))
             raise CopyError("foreign", f"{odd} has {there.get(odd)} bytes on the stick and {wanted.get(odd)} here")
 
+    def _look_once_more(self, names: list[str]) -> None:
+        for name in names:
+            size = self._source.size(name)
+            end = size if self._was_there or name != WAV else min(BLOCK, size)
+            fd = self._medium.open_file(*self._place(name), writing=False)
+            self._read_again(fd, name, end)
+            os.close(fd)
+
+    def _read_again(self, fd: int, name: str, end: int) -> None:
+        for offset in range(0, end, CHUNK):
+            since = time.monotonic()
+            self._must_be_there()
+            piece = self._source.piece(name, offset, min(CHUNK, end - offset))
+            _must_equal(self._medium, fd, name, offset, piece)
+            self._worked(since, len(piece))
+            self._control.look()
+
     def _compare(self, names: list[str]) -> None:
         """A folder of that name is there: ours, whole and equal, or a failure. Nothing is written."""
         self._folder = self._medium.open_folder(self._source.name, self._medium.root)
@@ -489,6 +528,7 @@ class Mirror:
         root, name = self._medium.root, self._source.name + UNFINISHED
         if self._medium.exists(name, root):
             self._folder = self._medium.open_folder(name, root)
+            self._was_there = True
             self._must_be_ours()
         else:
             self._folder = self._medium.make_folder(name, root)
@@ -513,7 +553,10 @@ class Mirror:
         return theirs == first or (nothing_else and first.startswith(theirs))
 
     def _listing(self) -> dict[str, int]:
-        """Names and sizes of what is in the folder; anything but regular files and `data` is foreign."""
+        """Names and sizes of what is in the folder; anything but regular files and `data` is foreign.
+
+        What a computer left there in passing, while it was out, is neither: it is not even opened.
+        """
         sizes: dict[str, int] = {}
         folder = self._folder if self._folder is not None else -1
         for name in _names_in(folder):
@@ -585,7 +628,7 @@ class Mirror:
 
 def _names_in(folder: int) -> list[str]:
     with os.scandir(folder) as entries:
-        return [entry.name for entry in entries]
+        return [entry.name for entry in entries if not is_a_computers(entry.name, entry.stat(follow_symlinks=False).st_mode)]
 
 
 # The process.

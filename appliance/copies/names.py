@@ -18,6 +18,10 @@ AGREEMENT = "data/agreement.txt"
 
 WHOLE = "bagit.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
+PAGE = "LEESMIJ.html"
+NOTE = "data/NOTE.txt"
+LEVELS = "data/levels.csv"
+ALLOWED_SIGNERS = "allowed_signers"
 SIGNATURES = (f"{TAG_MANIFEST}.sig", f"{TAG_MANIFEST}.tsq")
 """They speak about the tag manifest, so they cannot be in it."""
 
@@ -26,6 +30,9 @@ UNFINISHED = " (onvolledig)"
 
 GROWING = (WAV, JOURNAL, AGREEMENT)
 """What a copy takes along while the meeting is still going on."""
+
+SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", ".ds_store", "desktop.ini"})
+SYSTEM_FOLDERS = frozenset({"system volume information", ".spotlight-v100", ".trashes", ".fseventsd"})
 
 
 class StrangeFolderError(Exception):
@@ -41,6 +48,14 @@ def _rank(name: str) -> int:
     if name.startswith(f"{PAYLOAD}/"):
         return 0
     return {TAG_MANIFEST: 2, SIGNATURES[0]: 3, SIGNATURES[1]: 3, WHOLE: 4}.get(name, 1)
+
+
+def is_a_computers(name: str, mode: int) -> bool:
+    """Whether a computer leaves such a thing on a stick in passing, by itself: it is nobody's, and none of ours."""
+    name = name.lower()
+    if stat.S_ISDIR(mode):
+        return name in SYSTEM_FOLDERS
+    return stat.S_ISREG(mode) and (name in SYSTEM_FILES or name.startswith("._"))
 
 
 def file_names(folder: str | os.PathLike[str]) -> list[str]:

@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.copies.room import GrowingRecording, MirrorStarter, sealed_recording
+from tests.copies.sockets import Sockets, sockets_of_a_table
+from tests.ui.translations import compile_translations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+compile_translations()
 
 
 @pytest.fixture
@@ -89,6 +94,13 @@ def image_stick(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
 
 def _run(*command: str | Path) -> None:
     subprocess.run(command, check=True)
+
+
+@pytest.fixture
+def sockets() -> Iterator[Sockets]:
+    """The table's sockets for sticks, with real UDisks2 behind them."""
+    with sockets_of_a_table() as there:
+        yield there
 
 
 @pytest.fixture

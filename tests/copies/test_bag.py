@@ -155,6 +155,25 @@ def test_after_a_power_cut_a_whole_bag_is_whole_indeed(tmp_path: Path) -> None:
     assert whole >= 3
 
 
+def test_what_speaks_about_the_tag_manifest_is_made_of_its_bytes_and_before_bagit_txt(tmp_path: Path) -> None:
+    disk = SimulatedDisk(tmp_path)
+    folder = unsealed(tmp_path)
+    seen: list[bytes] = []
+
+    def signs(manifest: bytes) -> dict[str, bytes]:
+        seen.append(manifest)
+        return {".sig": b"signed", ".tsq": b"asked"}
+
+    write_bag(disk, folder, known={}, about=ABOUT, sealed_at=SEALED_AT, beside={"data/NOTE.txt": b"note"}, signs=signs)
+    named = [step.new.name for step in disk.steps if hasattr(step, "new")]
+    assert named[:2] == ["NOTE.txt", "manifest-sha256.txt"]
+    assert named[-4:] == ["tagmanifest-sha256.txt", "tagmanifest-sha256.txt.sig", "tagmanifest-sha256.txt.tsq", "bagit.txt"]
+    assert seen == [(folder / "tagmanifest-sha256.txt").read_bytes()]
+    assert (folder / "tagmanifest-sha256.txt.sig").read_bytes() == b"signed"
+    assert "data/NOTE.txt" in (folder / "manifest-sha256.txt").read_text()
+    assert bagit.Bag(str(folder)).validate()
+
+
 def test_bagit_txt_is_the_last_name_that_appears(tmp_path: Path) -> None:
     disk = SimulatedDisk(tmp_path)
     folder = unsealed(tmp_path)

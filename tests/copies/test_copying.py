@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from appliance.copies import pace
 from appliance.copies.copying import Copies, CopyState
 from appliance.copies.medium import BLOCK
+from appliance.copies.sentences import slow_in_words
 from appliance.copies.sticks import Stick
+from appliance.words import speak
 from tests.copies.room import NAME, UNFINISHED, GrowingRecording, all_about, differences, sealed_recording, times
 
 if TYPE_CHECKING:
@@ -278,6 +281,96 @@ async def test_what_only_took_long_is_verified_in_the_end(table: Table, sealed: 
     assert (await table.until_state(sticks[0], "failed")).says == "no progress"
     os.kill(child, signal.SIGCONT)
     assert (await table.until_state(sticks[0], "verified")).says is None
+
+
+async def test_a_stick_too_slow_for_the_meeting_is_told_as_such_and_finished_after_it(
+    table: Table,
+    recording: GrowingRecording,
+    sticks: tuple[Stick, Stick],
+    lying_stick: Callable[[str, int], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace, "LOOKED_AT_SECONDS", 0.3)
+    slow, good = Stick("slow-1", "TRAAG", lying_stick("slow", 150)), sticks[0]
+    for stick in (slow, good):
+        table.copies.came(stick)
+    table.copies.start(recording.folder)
+    for _ in range(15):
+        table.copies.follow(recording.say(MB))
+        await asyncio.sleep(0.1)
+    await table.until(lambda: table.of(slow).slow and table.of(slow).verified_bytes > 0)
+    assert not table.of(good).slow
+    said = slow_in_words(table.of(slow), speak("nl"))
+    print(said)
+    assert said is not None
+    assert "TRAAG" in said
+    assert slow_in_words(table.of(good), speak("nl")) is None
+    assert (table.of(slow).seconds_left or 0) >= (table.of(good).seconds_left or 0)
+    recording.seal()
+    table.copies.seal()
+    sealed_at = time.monotonic()
+    await table.until_state(good, "verified", within=3)
+    promised = (await _promise(table, slow))[1]
+    await table.until_state(slow, "verified", within=60)
+    print(f"promised {promised:.1f} s, took {time.monotonic() - sealed_at:.1f} s")
+    assert promised == pytest.approx(time.monotonic() - sealed_at, rel=0.5)
+    assert not differences(slow.path / NAME, good.path / NAME)
+
+
+async def _promise(table: Table, stick: Stick) -> tuple[float, float]:
+    """When it was first told after the seal how long is left, and what was told."""
+    left: list[int] = []
+
+    def told() -> bool:
+        left.extend(filter(None, [table.of(stick).seconds_left]))
+        return bool(left) and table.of(stick).bytes_a_second > 0
+
+    await table.until(told)
+    return time.monotonic(), left[-1]
+
+
+async def test_both_sticks_that_a_hub_drops_at_once_go_on_when_they_are_back(
+    table: Table, recording: GrowingRecording, sticks: tuple[Stick, Stick], tmp_path: Path
+) -> None:
+    table.copies.start(recording.folder)
+    for stick in sticks:
+        table.copies.came(stick)
+    table.copies.follow(recording.say(MB))
+    await table.until(lambda: all(state.verified_bytes > MB - BLOCK for state in table.copies.states))
+    for stick in sticks:
+        stick.path.rename(tmp_path / f"{stick.label} away")
+    for stick in sticks:
+        table.copies.went(stick)
+    assert [(state.state, state.says) for state in table.copies.states] == [("unfinished", "gone")] * 2
+    table.copies.follow(recording.say(MB))
+    for stick in sticks:
+        (tmp_path / f"{stick.label} away").rename(stick.path)
+        table.copies.came(stick)
+    recording.seal()
+    table.copies.seal()
+    await table.until(lambda: table.copies.settled)
+    assert [state.state for state in table.copies.states] == ["verified", "verified"]
+    assert not differences(sticks[0].path, sticks[1].path)
+
+
+async def test_another_stick_put_in_for_one_that_stays_away_gets_the_whole_recording(
+    table: Table, recording: GrowingRecording, sticks: tuple[Stick, Stick], tmp_path: Path
+) -> None:
+    left, right = sticks
+    table.copies.start(recording.folder)
+    table.copies.came(left)
+    table.copies.follow(recording.say(MB))
+    await table.until(lambda: table.of(left).verified_bytes > MB - BLOCK)
+    left.path.rename(tmp_path / "lost")
+    table.copies.went(left)
+    table.copies.came(right)
+    table.copies.follow(recording.say(MB))
+    recording.seal()
+    table.copies.seal()
+    await table.until_state(right, "verified")
+    assert table.copies.settled
+    assert table.of(left).state == "unfinished"
+    assert not differences(recording.folder, right.path / NAME)
 
 
 async def test_a_sync_that_never_comes_back_holds_up_nobody(

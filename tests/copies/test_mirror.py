@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tests.copies.room import MirrorProcess, MirrorStarter
 
 MB = 1_000_000
+CALLS = "trace=pwrite64,preadv,preadv2,pread64,fdatasync,fsync,rename,renameat,renameat2,write"
 
 
 def is_equal_copy(original: Path, stick: Path) -> bool:
@@ -208,9 +209,8 @@ class Step:
 
 
 @contextmanager
-def traced(mirror: MirrorProcess, trace: Path) -> Iterator[list[Step]]:
+def traced(mirror: MirrorProcess, trace: Path, calls: str = CALLS) -> Iterator[list[Step]]:
     """What the mirror does in here, filled in at the end."""
-    calls = "trace=pwrite64,preadv,preadv2,pread64,fdatasync,fsync,rename,renameat,renameat2,write"
     command = ["strace", "-f", "-y", "-s", "64", "-e", calls, "-o", str(trace), "-p", str(mirror.process.pid)]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as tracer:
         assert tracer.stderr is not None
@@ -314,6 +314,28 @@ def test_killed_while_following_the_next_one_goes_on_from_there(
     assert second.outcome()["is"] == "verified"
     assert is_equal_copy(recording.folder, stick)
     assert (stick / NAME / WAV).stat().st_ino == inode
+
+
+def test_taken_up_again_nothing_that_was_verified_is_written_again(
+    recording: GrowingRecording, stick: Path, mirrors: MirrorStarter, tmp_path: Path
+) -> None:
+    first = mirrors.of(recording.folder, stick)
+    durable = recording.say(6 * MB)
+    first.follow(durable)
+    first.until(durable // BLOCK * BLOCK)
+    first.kill()
+    second = mirrors.of(recording.folder, stick)
+    with traced(second, tmp_path / "trace") as steps:
+        more = recording.say(MB)
+        second.follow(more)
+        second.until(more // BLOCK * BLOCK)
+        recording.seal()
+        second.seal()
+        assert second.outcome()["is"] == "verified"
+    written = sum(step.result for step in steps if step.call == "pwrite64" and step.on.endswith(".wav"))
+    read = sum(step.result for step in steps if step.call == "preadv2" and step.on.endswith(".wav"))
+    assert MB - BLOCK <= written < MB + 8 * BLOCK, "only what is new, and the header"
+    assert read >= 7 * MB - BLOCK, "what lay there is read back: somebody may have had it in a computer"
 
 
 def test_killed_at_any_moment_after_the_seal_the_next_one_ends_it(sealed: Path, stick: Path, mirrors: MirrorStarter) -> None:
@@ -573,6 +595,55 @@ def test_nothing_is_followed_and_nothing_written_outside_the_stick(
     before = all_about(outside), (stick / "theirs.txt").read_bytes(), path.lstat().st_ino
     assert failure(sealed, stick, mirrors) == "foreign"
     assert (all_about(outside), (stick / "theirs.txt").read_bytes(), path.lstat().st_ino) == before
+
+
+def test_what_a_computer_left_in_an_unfinished_copy_is_forgiven_and_left_alone(
+    recording: GrowingRecording, stick: Path, mirrors: MirrorStarter
+) -> None:
+    first = mirrors.of(recording.folder, stick)
+    durable = recording.say(MB)
+    first.follow(durable)
+    first.until(durable // BLOCK * BLOCK)
+    first.kill()
+    unfinished = stick / UNFINISHED
+    for name in (".DS_Store", "._gesprek.wav", "data/Thumbs.db", "data/._journal.jsonl", "Desktop.ini"):
+        (unfinished / name).write_bytes(b"theirs")
+    (unfinished / "System Volume Information").mkdir()
+    (unfinished / "System Volume Information/tracking.log").write_bytes(b"theirs")
+    (stick / ".DS_Store").write_bytes(b"theirs")
+    second = mirrors.of(recording.folder, stick)
+    recording.seal()
+    second.seal()
+    assert second.outcome()["is"] == "verified"
+    only_theirs = differences(recording.folder, stick / NAME).splitlines()
+    assert len(only_theirs) == 6, only_theirs
+    assert all(line.startswith(f"Only in {stick / NAME}") for line in only_theirs)
+    assert (stick / NAME / "data/Thumbs.db").read_bytes() == b"theirs"
+    second.kill()
+    third = mirrors.of(recording.folder, stick)
+    third.seal()
+    assert third.outcome()["is"] == "verified"
+
+
+@pytest.mark.parametrize("name", ["vakantie.jpg", "DS_Store", "data/.DS_Store.exe", "data/autorun.inf"])
+def test_what_no_computer_leaves_by_itself_is_foreign_in_an_unfinished_copy(
+    recording: GrowingRecording, stick: Path, mirrors: MirrorStarter, name: str
+) -> None:
+    first = mirrors.of(recording.folder, stick)
+    first.follow(recording.say(MB))
+    first.until(0)
+    first.kill()
+    (stick / UNFINISHED / name).write_bytes(b"theirs")
+    recording.seal()
+    assert failure(recording.folder, stick, mirrors) == "foreign"
+
+
+def test_a_link_that_bears_the_name_of_a_system_file_is_foreign(
+    sealed: Path, stick: Path, mirrors: MirrorStarter, tmp_path: Path
+) -> None:
+    (stick / UNFINISHED).mkdir()
+    (stick / UNFINISHED / ".DS_Store").symlink_to(tmp_path)
+    assert failure(sealed, stick, mirrors) == "foreign"
 
 
 def test_a_link_in_place_of_the_stick_is_not_a_stick(sealed: Path, stick: Path, mirrors: MirrorStarter, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ import pytest
 from appliance.audio.pcm import PcmFormat
 from appliance.copies.names import AGREEMENT, JOURNAL, TAG_MANIFEST, WAV
 from appliance.copies.verify import Comparison, NothingThereError, Signature, Verdict, compare, in_words, verify
-from tests import tamper
-from tests.tamper import KINDS, Kind, audio_at, located, recorded, rewrite
+from tests import outsiders, tamper
+from tests.tamper import CARD, KINDS, Kind, audio_at, located, recorded, rewrite
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +35,17 @@ def other_copy(sealed_once: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sealed_once, tmp_path / "other stick" / tamper.NAME))
 
 
+WHOSE = "Whose key that is stands on the organisation's page and on the card of the room."
+
+
 def whats(verdict: Verdict) -> list[tuple[str, str | None]]:
     return [(finding.what, finding.file) for finding in verdict.findings]
 
 
-def test_a_copy_as_it_was_sealed_is_intact_and_the_librarys_tool_says_so_too(copy: Path) -> None:
-    assert verify(copy) == Verdict("intact", (), (), Signature("missing", key=None, known=None))
-    assert tamper.bagit_says(copy) == "valid"
+def test_a_copy_as_it_was_sealed_is_intact_and_other_peoples_tools_say_so_too(copy: Path) -> None:
+    assert verify(copy) == Verdict("intact", (), (), Signature("good", key=CARD, known=None))
+    assert verify(copy, keys={CARD}) == Verdict("intact", (), (), Signature("good", key=CARD, known=True))
+    assert outsiders.found_by(copy, CARD) == ()
 
 
 def test_the_answer_has_the_names_that_scripts_rely_on(copy: Path) -> None:
@@ -52,23 +56,58 @@ def test_the_answer_has_the_names_that_scripts_rely_on(copy: Path) -> None:
             {"what": "added", "file": "uitleg.html", "from_seconds": None, "to_seconds": None, "says": "uitleg.html was added."},
         ),
         "forgiven": (),
-        "signature": {"state": "missing", "key": None, "known": None},
+        "signature": {"state": "good", "key": CARD, "known": None},
     }
     assert set(Comparison.__struct_fields__) - set(Verdict.__struct_fields__) == {"equal", "first_difference_seconds"}
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
-def test_rule_5_what_was_done_to_a_copy_is_found_and_located(kind: Kind, copy: Path) -> None:
-    kind.does(copy)
+def test_rule_5_what_was_done_to_a_copy_is_found_by_others_and_located_by_ours(
+    kind: Kind, sealed_once: Path, tmp_path: Path
+) -> None:
+    row = tamper.row(kind, sealed_once, tmp_path / "stick")
+    assert row.outsiders != ()
+    assert row.verdict.verdict == "changed"
+    assert located(row.verdict, kind), row.verdict.findings
+
+
+def test_who_replaced_the_signers_too_is_found_by_whoever_holds_the_card_and_not_without(copy: Path) -> None:
+    KINDS["made anew, with another key"].does(copy)
+    theirs = tamper.SOMEBODYS_KEY.public.fingerprint
+    assert outsiders.ssh_keygen(copy) == theirs
+    assert verify(copy).signature == Signature("good", key=theirs, known=None)
+    assert theirs in in_words(verify(copy))
+    verdict = verify(copy, keys={CARD})
+    assert (verdict.verdict, verdict.signature) == ("changed", Signature("good", key=theirs, known=False))
+    assert whats(verdict) == [("key", tamper.SIGNATURE)]
+
+
+def test_a_copy_without_any_signature_is_not_called_intact(tmp_path: Path) -> None:
+    copy = recorded(tmp_path, papers=None)
     verdict = verify(copy)
-    assert verdict.verdict == "changed"
-    assert located(verdict, kind), verdict.findings
+    assert (verdict.verdict, whats(verdict)) == ("unknown", [("unsigned", None)])
+    assert verdict.signature == Signature("missing", key=None, known=None)
+    assert verify(copy, keys={CARD}).verdict == "changed"
+    rewrite(copy, WAV, tamper.flip(audio_at(3.5)))
+    assert verify(copy).verdict == "changed"
+
+
+def test_a_signature_by_a_key_that_the_copy_does_not_list_is_bad_for_ssh_and_for_ours(copy: Path) -> None:
+    tamper.signed_by_somebody(copy)
+    assert outsiders.ssh_keygen(copy) is None
+    verdict = verify(copy, keys={tamper.SOMEBODYS_KEY.public.fingerprint})
+    assert (verdict.verdict, verdict.signature.state) == ("changed", "bad")
+
+
+def test_one_of_several_expected_keys_is_enough(copy: Path) -> None:
+    assert verify(copy, keys=[tamper.SOMEBODYS_KEY.public.fingerprint, CARD]).signature.known is True
+    assert verify(copy, keys=[]).verdict == "changed"
 
 
 def test_rule_5_one_bit_flipped_anywhere_in_any_file_is_found(copy: Path) -> None:
     luck = Random(5)  # noqa: S311 - no secret
     files = [path for path in copy.rglob("*") if path.is_file()]
-    assert len(files) == 7
+    assert len(files) == 12
     for path in files:
         whole = path.read_bytes()
         path.chmod(0o644)
@@ -116,10 +155,10 @@ def test_a_cut_in_silence_is_found_though_silence_fits_everywhere(tmp_path: Path
     assert finding.to_seconds >= 5
 
 
-def test_sound_and_manifests_made_anew_are_found_by_the_journal_alone(copy: Path) -> None:
+def test_sound_and_manifests_made_anew_are_found_by_the_journal_and_the_signature(copy: Path) -> None:
     KINDS["the sound re-manifested"].does(copy)
-    assert tamper.bagit_says(copy) == "valid"
-    assert whats(verify(copy)) == [("audio", WAV), ("manifest", "manifest-sha256.txt")]
+    assert outsiders.bagit(copy)
+    assert whats(verify(copy)) == [("signature", tamper.SIGNATURE), ("audio", WAV), ("manifest", "manifest-sha256.txt")]
 
 
 def test_an_edited_journal_does_not_accuse_the_sound(copy: Path) -> None:
@@ -138,7 +177,7 @@ def test_what_other_computers_leave_behind_is_named_and_forgiven(copy: Path) -> 
     verdict = verify(copy)
     assert (verdict.verdict, verdict.findings) == ("intact", ())
     assert set(verdict.forgiven) == {*left, *folders}
-    assert tamper.bagit_says(copy) == "invalid", "a strict tool minds them; that is why ours names them"
+    assert not outsiders.bagit(copy), "a strict tool minds them; that is why ours names them"
 
 
 def test_what_is_forgiven_hides_nothing_else(copy: Path) -> None:
@@ -156,6 +195,8 @@ def test_totals_that_do_not_fit_are_found_by_the_librarys_tool_where_every_diges
     names = [line.split("  ")[1] for line in lines]
     digests = subprocess.run(["sha256sum", *names], cwd=copy, capture_output=True, check=True).stdout
     rewrite(copy, TAG_MANIFEST, lambda _: digests)
+    rewrite(copy, tamper.SIGNATURE, lambda _: tamper.KEY.signature(digests))
+    tamper.request_anew(copy)
     (finding,) = verify(copy).findings
     assert finding.what == "bag"
     assert "Payload-Oxum" in finding.says
@@ -358,8 +399,11 @@ def test_a_verdict_is_said_in_sentences(copy: Path, other_copy: Path) -> None:
     assert in_words(verify(copy)).splitlines() == [
         "The recording is intact.",
         "Left there by a computer, and no part of the recording: Thumbs.db.",
-        "It bears no signature: it was not checked which device it comes from.",
+        f"The signature is good, and of this key: {CARD}. {WHOSE}",
     ]
+    assert (
+        in_words(verify(copy, keys={CARD})).splitlines()[-1] == f"The signature is good, and of the key that you expect: {CARD}."
+    )
     assert in_words(compare(copy, other_copy)).splitlines()[:2] == ["The recording is intact.", "The two are equal."]
     rewrite(other_copy, WAV, tamper.flip(audio_at(6.25)))
     assert in_words(compare(copy, other_copy)).splitlines()[:3] == [
