@@ -19,11 +19,11 @@ from click.testing import CliRunner
 
 from appliance import protocol
 from appliance.cli import main
-from tests.room_parts import Table
+from tests.room_parts import Table, register_of
 from tests.test_words import left_out_words
 
 DONE, NOT_DONE, ASKED_WRONGLY, NO_SERVICE = 0, 1, 2, 3
-ROOM = ("announce", "start", "pause", "resume", "join", "stop", "cancel", "status")
+ROOM = ("announce", "start", "pause", "resume", "join", "sum-up", "stop", "cancel", "switch-off", "status")
 ROOM_WITH_WORDS = {
     "confirm": ("client",),
     "mark": ("professional",),
@@ -99,7 +99,9 @@ def commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
 def test_the_commands_of_the_contract_are_there() -> None:
     there = {" ".join(path) for path, _ in commands()}
     assert {f"room {name}" for name in (*ROOM, *ROOM_WITH_WORDS, "watch")} | {
-        "demo", "serve", "ui", "verify", "recordings list"
+        "demo", "serve", "ui", "verify", "copy", "recordings list", "recordings show", "recordings hold", "recordings release",
+        "recordings reissue", "recordings delete", "retention preview", "retention run", "clock show", "clock confirm", "clock set",
+        "config check", "config set", "devices", "doctor", "website",
     } <= there  # fmt: skip
 
 
@@ -141,6 +143,8 @@ def test_every_example_is_asked_rightly(path: tuple[str, ...]) -> None:
         ("room", "decline"), ("room", "decline", "--note", "x"), ("room", "decline", "--alternative", "tea"), ("room", "start", "now"),
         ("verify",), ("verify", "a", "b", "c"), ("verify", "/no/such/copy"), ("demo", "--seconds", "3"),
         ("demo", "--headless", "--seconds", "0"), ("demo", "--headless", "--seconds", "soon"), ("demo", "--headless", "--seconds", "nan"),
+        ("config",), ("config", "set"), ("config", "set", "organisation.name"), ("config", "set", "audio.rate", "8000"),
+        ("devices", "all"), ("doctor", "--report"), ("website", "a", "b"),
         ("serve", "--source", "gramophone"), ("serve", "--source", "wav:/no/such.wav"),
         ("serve", "--source", "wav:/etc/passwd"), ("serve", "--source", "device", "--pace", "fast"),
         ("serve", "--source", "synthetic", "--pace", "0"), ("serve", "--source", "synthetic", "--pace", "-2"),
@@ -151,8 +155,8 @@ def test_every_example_is_asked_rightly(path: tuple[str, ...]) -> None:
 def test_what_is_asked_wrongly_is_status_2_with_words(words: tuple[str, ...]) -> None:
     said = run(*words)
     assert said.status == ASKED_WRONGLY
-    assert said.out == "" or words in {(), ("room",)}
-    assert said.err.strip() != "" or words in {(), ("room",)}
+    assert said.out == "" or words in {(), ("room",), ("config",)}
+    assert said.err.strip() != "" or words in {(), ("room",), ("config",)}
 
 
 def test_root_and_json_come_after_the_last_word_only(root: Path) -> None:
@@ -204,6 +208,63 @@ def test_words_that_are_no_text_are_asked_wrongly(words: tuple[bytes, ...]) -> N
     said = run_outside(*words)
     assert said.status == ASKED_WRONGLY
     assert "Traceback" not in said.err
+
+
+# ── what needs no service
+
+
+def test_a_configuration_is_checked_with_its_wording_and_every_problem_is_told(root: Path) -> None:
+    said = run("config", "check", "--root", root, "--json")
+    assert (said.status, said.json["problems"], said.json["languages"], said.json["there"]) == (DONE, [], ["nl", "en"], False)
+    (root / "config.toml").write_text("[audio]\nrate = 5\nlatensy_seconds = 1\n")
+    (root / "agreement/en").mkdir(parents=True)
+    (root / "agreement/en/agreement.txt").write_text("Until {datum}.")
+    said = run("config", "check", "--root", root, "--json")
+    assert said.status == ASKED_WRONGLY
+    assert len(said.json["problems"]) == 3
+    assert all(words in said.err for words in ("audio.rate", "did you mean audio.latency_seconds?", "{datum}"))
+    assert run("config", "check", "--root", root).out == ""
+
+
+def test_a_key_is_set_and_it_is_said_from_when_it_counts(root: Path) -> None:
+    said = run("config", "set", "organisation.name", "Zorg", "--root", root)
+    assert (said.status, said.err) == (DONE, "")
+    assert "It counts when the service next starts" in said.out
+    said = run("config", "set", "retention.keep_days", "3", "--root", root, "--json")
+    assert said.json == {"file": str(root / "config.toml"), "key": "retention.keep_days", "value": "3"}
+    before = (root / "config.toml").read_text()
+    said = run("config", "set", "retention.keep_days", "99", "--root", root)
+    assert said.status == ASKED_WRONGLY
+    assert "Nothing was changed." in said.err
+    assert (root / "config.toml").read_text() == before
+    said = run("config", "set", "organisation.name", "x", "--root", "/proc/no-room-here")
+    assert (said.status, is_a_sentence(said.err)) == (NOT_DONE, True)
+
+
+def test_what_is_set_while_a_meeting_goes_on_leaves_the_meeting_and_its_promise_alone(table: Table) -> None:
+    table.serve("--source", "synthetic")
+    agreed = table.agree()
+    for key, value in (("organisation.name", "Nieuwe naam"), ("retention.keep_days", "1")):
+        assert run("config", "set", key, value, "--root", table.root).status == DONE
+    started = table.do(protocol.StartRequest())
+    assert started.agreement == agreed.agreement
+    assert run("config", "set", "retention.keep_days_without_handover", "1", "--root", table.root).status == DONE
+    table.do(protocol.StopRequest())
+    table.until_state("handover")
+    days = next(line for line in register_of(table) if line["event"] == "begun")["days"]
+    assert days == [7, 14]
+
+
+def test_rule_2_the_page_is_written_where_it_is_asked_for(root: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    said = run("website", page, "--root", root, "--json")
+    assert said.status == DONE
+    assert said.json == {"file": str(page), "languages": ["nl", "en"], "fingerprint": None, "missing": ["name", "contact"]}
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    said = run("website", "/proc/no/page.html", "--root", root)
+    assert (said.status, is_a_sentence(said.err)) == (NOT_DONE, True)
+    (root / "config.toml").write_text("[audio]\nrate = 5\n")
+    assert run("website", page, "--root", root).status == ASKED_WRONGLY
 
 
 # ── no service

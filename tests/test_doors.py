@@ -5,13 +5,18 @@ from __future__ import annotations
 import array
 import asyncio
 import contextlib
+import errno
+import grp
 import json
 import os
+import pwd
+import random
 import resource
 import socket
 import stat
+import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +27,9 @@ import pytest
 
 from appliance import protocol
 from appliance.client import send
-from appliance.doors import DoorError, Doors, Watchers
+from appliance.doors import DoorError, Doors, Patience, Watchers
 from appliance.protocol import AdminRequest, KeptRecording, Mistaken, Recordings, Refused, Reply, RoomRequest, Snapshot
-from tests.room_parts import Table
+from tests.room_parts import Table, register_of
 
 Answer = dict[str, Any]
 WATCH = b'{"do":"watch"}\n'
@@ -43,6 +48,7 @@ class House:
 
     folder: Path
     asked: list[str] = field(default_factory=list)
+    asked_by: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.now = snapshot()
@@ -67,16 +73,17 @@ class House:
                 return Refused("not-recording", "Nothing is being recorded now.", snapshot())
             case protocol.HoldRequest():
                 raise RuntimeError("something that nobody thought of")
-        return snapshot()
+        return self.now if request.__class__ is protocol.StatusRequest else snapshot()
 
-    async def answer_admin(self, _: AdminRequest) -> Reply:
+    async def answer_admin(self, _: AdminRequest, by: str) -> Reply:
+        self.asked_by.append(by)
         return Recordings([KeptRecording("k7qm", "folder", 1.0, None, interrupted=False, copies=[], goes_at=None, hold=False)])
 
 
 @asynccontextmanager
-async def open_house(folder: Path) -> AsyncIterator[House]:
+async def open_house(folder: Path, **more: Any) -> AsyncIterator[House]:
     house = House(folder)
-    doors = Doors(house.watchers)
+    doors = Doors(house.watchers, **more)
     await doors.open_room(house.room, "", house.answer)
     await doors.open_administration(house.administration, "", house.answer_admin)
     try:
@@ -163,6 +170,149 @@ async def test_rule_6_each_socket_refuses_what_belongs_to_the_other(house: House
         assert from_the_office["is"] == "mistaken"
     assert house.asked == []
     assert (await say(house.administration, b'{"do":"recordings"}\n'))[0]["recordings"][0]["id"] == "k7qm"
+    assert house.asked_by == [pwd.getpwuid(os.getuid()).pw_name]
+
+
+def knock(paths: Sequence[Path], user: int, group: int, *groups: int) -> list[int]:
+    """What the kernel says to a process of another user, by errno; 0: come in. A fork, because nobody can run our Python."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        said = bytearray()
+        try:
+            os.setgroups(groups)
+            os.setgid(group)
+            os.setuid(user)
+            for path in paths:
+                with socket.socket(socket.AF_UNIX) as visitor:
+                    said.append(visitor.connect_ex(str(path)))
+        finally:
+            os.write(theirs, bytes(said))
+            os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as answers:
+        said_to_child = list(answers.read())
+    os.waitpid(child, 0)
+    return said_to_child
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may walk into: only the sockets in it decide."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+async def test_rule_6_the_kernel_lets_each_group_in_at_its_own_door_and_nobody_else_at_any(open_folder: Path) -> None:
+    room, administrators, others = (grp.getgrnam(name) for name in ("audio", "adm", "games"))
+    somebody = pwd.getpwnam("nobody")
+    house = House(open_folder)
+    doors = Doors(house.watchers)
+    await doors.open_room(house.room, room.gr_name, house.answer)
+    await doors.open_administration(house.administration, administrators.gr_name, house.answer_admin)
+    both = (house.room, house.administration)
+    refused = errno.EACCES
+    try:
+        assert knock(both, somebody.pw_uid, somebody.pw_gid) == [refused, refused]
+        assert knock(both, somebody.pw_uid, somebody.pw_gid, others.gr_gid) == [refused, refused]
+        assert knock(both, somebody.pw_uid, somebody.pw_gid, room.gr_gid) == [0, refused]
+        assert knock(both, somebody.pw_uid, somebody.pw_gid, administrators.gr_gid) == [refused, 0]
+    finally:
+        await doors.close()
+
+
+async def test_the_register_is_told_who_it_was_whatever_they_say_of_themselves(open_folder: Path) -> None:
+    group, somebody = grp.getgrnam("adm"), pwd.getpwnam("nobody")
+    async with open_house(open_folder) as house:
+        os.chown(house.administration, -1, group.gr_gid)
+
+        def as_nobody() -> None:
+            child = os.fork()
+            if child == 0:
+                os.setgroups([group.gr_gid])
+                os.setuid(somebody.pw_uid)
+                with socket.socket(socket.AF_UNIX) as visitor:
+                    visitor.connect(str(house.administration))
+                    visitor.sendall(b'{"do":"recordings","by":"root"}\n{"do":"recordings"}\n')
+                    visitor.shutdown(socket.SHUT_WR)
+                    while visitor.recv(4096):
+                        pass
+                os._exit(0)
+            os.waitpid(child, 0)
+
+        await asyncio.to_thread(as_nobody)
+    assert house.asked_by == ["nobody"]
+
+
+# ── how many, and how slowly
+
+
+async def test_the_one_too_many_is_told_so_and_finds_a_place_when_somebody_leaves(tmp_path: Path) -> None:
+    async with open_house(tmp_path, places=3) as house:
+        there = [await visit(house.room) for _ in range(3)]
+        (away,) = await say(house.room, STATUS)
+        assert (away["is"], away["why"]) == ("refused", "too-many")
+        assert away["says"].endswith(".")
+        assert (await say(house.administration, b'{"do":"recordings"}\n'))[0]["is"] == "recordings", "another door"
+        there[0][1].close()
+        await asyncio.sleep(0.05)
+        assert (await say(house.room, STATUS))[0]["is"] == "snapshot"
+        for _, writer in there:
+            writer.close()
+
+
+async def test_who_begins_a_line_and_does_not_end_it_loses_the_place(tmp_path: Path) -> None:
+    async with open_house(tmp_path, places=1, patience=Patience(line=0.2)) as house:
+        began = time.monotonic()
+
+        def slowly() -> bytes:
+            with socket.socket(socket.AF_UNIX) as slow:
+                slow.connect(str(house.room))
+                slow.settimeout(0.02)
+                while time.monotonic() - began < 5:
+                    slow.sendall(b"x")
+                    with contextlib.suppress(TimeoutError):
+                        return slow.recv(4096)
+            return b""
+
+        answer = json.loads(await asyncio.to_thread(slowly))
+        assert 0.15 < time.monotonic() - began < 2
+        assert answer["is"] == "mistaken"
+        assert "in time" in answer["says"]
+        await asyncio.sleep(0.05)
+        assert (await say(house.room, STATUS))[0]["is"] == "snapshot"
+
+
+async def test_who_says_nothing_for_a_long_time_is_told_so_and_loses_the_place(tmp_path: Path) -> None:
+    async with open_house(tmp_path, patience=Patience(silence=0.2)) as house:
+        reader, _ = await visit(house.room)
+        answer = json.loads(await reader.readline())
+        assert answer["is"] == "mistaken"
+        assert "a long time" in answer["says"]
+        assert await reader.read() == b""
+
+
+async def test_who_asks_and_asks_and_never_reads_loses_the_place(tmp_path: Path) -> None:
+    async with open_house(tmp_path, places=1, patience=Patience(line=0.2)) as house:
+        house.now = snapshot(announcement="x" * 50_000)
+        deaf = socket.socket(socket.AF_UNIX)
+        deaf.connect(str(house.room))
+        deaf.sendall(STATUS * 60)
+        await asyncio.sleep(1)
+        assert (await say(house.room, STATUS))[0]["is"] == "snapshot"
+        deaf.close()
+
+
+async def test_a_screen_that_does_not_read_keeps_its_place(tmp_path: Path) -> None:
+    async with open_house(tmp_path, patience=Patience(line=0.1, silence=0.1)) as house:
+        reader, writer = await visit(house.room)
+        writer.write(WATCH)
+        await asyncio.sleep(0.5)
+        house.tell(snapshot(7))
+        seen = [json.loads(await reader.readline())["at"] for _ in range(2)]
+        assert seen == [0, 7]
+        writer.close()
 
 
 # ── what is said
@@ -397,6 +547,65 @@ def test_two_hundred_clients_of_the_worst_kinds_leave_no_gap_and_no_waiting(tabl
     assert sorted(waited)[len(waited) // 2] < 0.1
     log = (table.root / "service.log").read_text()
     assert "Traceback" not in log
+
+
+def nonsense(count: int, decoder: msgspec.json.Decoder[Any]) -> Iterator[bytes]:
+    """Requests gone wrong in every way that a byte can: none of them is one, and the same ones each time."""
+    chance = random.Random(8)  # noqa: S311 - the same each time
+    good = [STATUS, WATCH, b'{"do":"stop"}\n', b'{"do":"confirm","party":"client"}\n', b'{"do":"delete","id":"k7qm","both_agreed":true}\n',
+            b'{"do":"decline","alternative":"other","note":"tea"}\n', b'{"do":"hold","id":"k7qm","reason":"x","until":null}\n',
+            b'{"do":"clock-confirm"}\n', b'{"do":"retention-run","expected":3}\n']  # fmt: skip
+    made = 0
+    while made < count:
+        line = bytearray(chance.choice(good).rstrip(b"\n"))
+        match chance.randrange(6):
+            case 0:
+                for _ in range(chance.randrange(1, 4)):
+                    line[chance.randrange(len(line))] = chance.randrange(256)
+            case 1:
+                del line[chance.randrange(len(line)) :]
+            case 2:
+                line[chance.randrange(len(line)) : 0] = chance.randbytes(chance.randrange(1, 40))
+            case 3:
+                line = bytearray(2 * bytes(line))
+            case 4:
+                line = bytearray(b"[" * chance.randrange(1, 3000))
+            case _:
+                line = bytearray(b'{"do":' + b"9" * chance.randrange(1, 2000) + b"}")
+        words = bytes(line).replace(b"\n", b" ")
+        try:
+            decoder.decode(words)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            made += 1
+            yield words + b"\n"
+
+
+def test_ten_thousand_messages_that_are_none_at_both_doors_leave_no_gap(table: Table) -> None:
+    table.serve("--source", "synthetic")
+    table.agree()
+    table.do(protocol.StartRequest())
+    mistaken = 0
+    for path, decoder in (
+        (table.where.control_socket, protocol.room_requests),
+        (table.where.admin_socket, protocol.admin_requests),
+    ):
+        lines = list(nonsense(5_000, decoder))
+        with crowd(path, 10) as guests:
+            for n, guest in enumerate(guests):
+                for begin in range(n * 500, n * 500 + 500, 50):
+                    guest.sendall(b"".join(lines[begin : begin + 50]))
+                    with guest.makefile("rb") as answers:
+                        mistaken += sum(json.loads(answers.readline())["is"] == "mistaken" for _ in range(50))
+    assert mistaken == 10_000
+    assert table.status().state == "recording"
+    table.do(protocol.StopRequest())
+    done = table.until_state("handover")
+    assert done.recording is not None
+    assert done.recording.gaps == []
+    assert [copy.state for copy in done.copies] == ["verified", "verified"]
+    assert "Traceback" not in (table.root / "service.log").read_text()
+    happened = {str(line["event"]) for line in register_of(table)}
+    assert happened <= {"begun", "sealed", "verified", "clock", "handed-over"}, happened
 
 
 def test_a_session_by_hand_reads_as_the_contract_says(table: Table) -> None:
