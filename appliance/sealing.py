@@ -1,36 +1,34 @@
 """The seal: from a finished recording on the disk to a bag of which not one byte changes any more.
 
 Works from the disk alone, so that a meeting's end and a start-up after a power cut go the same way, and each step may be repeated
-after a kill: the WAV's last chunks and sizes, its SHA-256, the journal's `sealed` line, the bag with `bagit.txt` last.
-
-`mend` comes before it for a recording that nobody stopped: it finds out which frames are sure, and the journal says so.
-
-* In the same boot every whole frame is in the file (the kernel has them): each is kept, and bound.
-* After another boot only what the journal vouches for is sure: the file is cut behind the last stretch whose digest fits.
+after a kill: the WAV's last chunks and sizes, its SHA-256, the journal's `sealed` line, what the file of levels lacks, the bag with
+`bagit.txt` last.
 """
 
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from appliance import __version__
+from appliance.audio import levels
+from appliance.audio.opening import origination, started_locally
 from appliance.audio.pcm import PcmFormat
-from appliance.audio.recorder import origination, started_locally
-from appliance.audio.wav import HEADER_BYTES, LAST_CUE_FRAME, Cue, WavError, WavWriter, read_pcm, whole_frames
+from appliance.audio.wav import HEADER_BYTES, LAST_CUE_FRAME, Cue, WavError, WavWriter
 from appliance.clock import Clock, from_rfc3339, stamp
 from appliance.copies.bag import BagError, write_bag
 from appliance.disk import Disk
 from appliance.journal import Entry, JournalError, of_kind, whole
-from appliance.store import WAV, JournalFile, Recording, StoreError, entries_of
+from appliance.papers import Papers, beside
+from appliance.store import WAV, JournalFile, Recording, StoreError, entries_of, write_again
 from appliance.words import speak
 
 READ_BYTES = 1 << 20
-MENDED_STRETCH_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,8 @@ class Begun:
         return str(self.entry["boot"])
 
     @property
-    def local(self) -> datetime:
+    def local(self) -> datetime | None:
+        """When it began, in the room's time zone; None when no clock could be trusted."""
         return started_locally(self.entry)
 
     @property
@@ -72,36 +71,57 @@ def begun(entries: Sequence[Entry]) -> Begun | None:
     return Begun(started[0]) if started else None
 
 
-def seal(disk: Disk, clock: Clock, recording: Recording) -> Seal:
-    """Seal a recording whose journal says that it was stopped or interrupted. Raises OSError or StoreError: call it again."""
-    with _one_kind_of_error(recording):
-        return _sealed(disk, clock, recording)
+def seal(disk: Disk, clock: Clock, recording: Recording, papers: Papers | None = None) -> Seal:
+    """Seal a recording whose journal says that it was stopped or interrupted. Raises OSError or StoreError: call it again.
+
+    Without `papers` it bears no signature and has no page.
+    """
+    with one_kind_of_error(recording):
+        return _sealed(disk, clock, recording, papers)
 
 
-def _sealed(disk: Disk, clock: Clock, recording: Recording) -> Seal:
-    journal, entries = JournalFile.open(disk, recording.journal)
-    try:
-        began = _must_have_begun(recording, entries)
-        sealed = of_kind(entries, "sealed")
-        line = sealed[0] if sealed else _close_wav(disk, clock, recording, journal, entries)
-    finally:
-        journal.close()
+def _sealed(disk: Disk, clock: Clock, recording: Recording, papers: Papers | None) -> Seal:
+    entries = entries_of(recording)
+    began = _must_have_begun(recording, entries)
+    sealed = of_kind(entries, "sealed")
+    line = sealed[0] if sealed and _is_settled(recording.journal) else _close(disk, clock, recording)
     frames, sha256 = whole(line, "frames"), str(line["sha256"])
     interrupted = bool(of_kind(entries, "interrupted"))
+    if not recording.is_bagged:
+        levels.complete(disk, recording, began.format, frames)
     write_bag(
         disk,
         recording.folder,
         known={str(WAV): sha256},
         about=_about(recording, began, frames, interrupted=interrupted),
-        sealed_at=from_rfc3339(str(line["wall"])).astimezone(began.local.tzinfo),
+        sealed_at=from_rfc3339(str(line["wall"])).astimezone(began.local.tzinfo if began.local else UTC),
+        beside={} if recording.is_bagged else beside(recording.folder, entries, sha256, papers),
+        signs=papers.key.signs if papers else None,
     )
     return Seal(sha256, frames, frames / began.format.rate, interrupted)
+
+
+def _is_settled(path: Path) -> bool:
+    """The bag makes a file read-only once it is durable; from then on nobody opens it for writing, nor may the service's user."""
+    return not path.stat().st_mode & stat.S_IWUSR
+
+
+def _close(disk: Disk, clock: Clock, recording: Recording) -> Entry:
+    """The journal's `sealed` line, durable, and all before it too."""
+    journal, entries = JournalFile.open(disk, recording.journal, recording.set_aside)
+    try:
+        journal.write_again()
+        sealed = of_kind(entries, "sealed")
+        return sealed[0] if sealed else _close_wav(disk, clock, recording, journal, entries)
+    finally:
+        journal.close()
 
 
 def _close_wav(disk: Disk, clock: Clock, recording: Recording, journal: JournalFile, entries: Sequence[Entry]) -> Entry:
     began = _must_have_begun(recording, entries)
     frames = end_frame(entries)
     with WavWriter.reopen(disk, recording.wav, began.format, origination(recording.id, began.local), frames) as wav:
+        _make_an_earlier_seal_sure(disk, recording.wav, HEADER_BYTES + wav.data_bytes)
         wav.seal(cues(entries, began))
     fields: Entry = {
         "frames": frames,
@@ -114,36 +134,12 @@ def _close_wav(disk: Disk, clock: Clock, recording: Recording, journal: JournalF
     return fields
 
 
-def mend(disk: Disk, clock: Clock, recording: Recording) -> int:
-    """Make an unsealed recording ready to be sealed; the frames that it has.
-
-    0 means that there is nothing to seal: the caller removes it. A recording that was stopped is not touched here. StoreError
-    when no kill and no power cut can have left it so: somebody has to look at it, and it stays as it is.
-    """
-    with _one_kind_of_error(recording):
-        return _mended(disk, clock, recording)
-
-
-def _mended(disk: Disk, clock: Clock, recording: Recording) -> int:
-    began = begun(entries_of(recording)) if recording.journal.exists() else None
-    if began is None or not recording.wav.exists():
-        _must_be_silent(recording)
-        return 0
-    journal, entries = JournalFile.open(disk, recording.journal)
-    try:
-        if of_kind(entries, "stopped") or of_kind(entries, "interrupted"):
-            return end_frame(entries)
-        if began.boot == clock.boot():
-            frames = _bind_the_rest(recording, journal, entries, began.format)
-        else:
-            frames = _last_that_fits(recording, entries, began.format)
-        if frames:
-            now = stamp(clock, clock.monotonic_ns())
-            journal.append("interrupted", {"frame": frames, "boot": clock.boot(), **now})
-            journal.sync()
-        return frames
-    finally:
-        journal.close()
+def _make_an_earlier_seal_sure(disk: Disk, wav: Path, end: int) -> None:
+    """What a reopened file has behind its audio, an earlier attempt at the seal put there; its last sync may have failed."""
+    length = wav.stat().st_size
+    if length > end:
+        write_again(disk, wav, end, length)
+        write_again(disk, wav, 0, HEADER_BYTES)
 
 
 def end_frame(entries: Sequence[Entry]) -> int:
@@ -155,18 +151,33 @@ def end_frame(entries: Sequence[Entry]) -> int:
 
 
 def cues(entries: Sequence[Entry], began: Begun) -> Iterator[Cue]:
-    """The marks that any player shows: where it was paused, what is missing, what somebody marked."""
+    """The chapters that any player shows: the closing summary, where it was paused, what is missing, what somebody marked."""
     _ = speak(began.language)
     labels = {
         "paused": _("Pause"),
+        "joined": _("Somebody joins"),
         "mark": _("Mark"),
+        "mark professional": _("Moment of the professional"),
+        "mark client": _("Moment of the client"),
+        "mark guest": _("Moment of a guest"),
         "gap": _("A piece is missing here"),
         "interrupted": _("The recording ends here"),
     }
+    summary = closing_summary(entries)
+    if summary is not None:
+        yield Cue(0, _("The beginning of the conversation"))
+        yield Cue(summary, _("Summary: listen to this first"))
     for entry in entries:
-        label = labels.get(str(entry["event"]))
+        event = str(entry["event"])
+        label = labels.get(f"{event} {entry.get('party')}", labels.get(event))
         if label is not None and whole(entry, "frame") <= LAST_CUE_FRAME:
             yield Cue(whole(entry, "frame"), label)
+
+
+def closing_summary(entries: Sequence[Entry]) -> int | None:
+    """The frame at which the last summary begins that was not taken back; None without one. Listening starts there."""
+    told = [entry for entry in entries if entry["event"] in {"summary", "summary-left"}]
+    return whole(told[-1], "frame") if told and told[-1]["event"] == "summary" else None
 
 
 def file_sha256(path: Path) -> str:
@@ -175,42 +186,6 @@ def file_sha256(path: Path) -> str:
     with path.open("rb", buffering=0) as content:
         while piece := content.read(READ_BYTES):
             digest.update(piece)
-    return digest.hexdigest()
-
-
-def _bind_the_rest(recording: Recording, journal: JournalFile, entries: Sequence[Entry], audio_format: PcmFormat) -> int:
-    frames = whole_frames(recording.wav, audio_format)
-    bound = max((whole(entry, "from") + whole(entry, "frames") for entry in of_kind(entries, "audio")), default=0)
-    step = audio_format.rate * MENDED_STRETCH_SECONDS
-    for begin in range(bound, frames, step):
-        count = min(step, frames - begin)
-        digest = _stretch_sha256(recording, audio_format, begin, count)
-        journal.append("audio", {"from": begin, "frames": count, "sha256": digest})
-    return max(bound, frames)
-
-
-def _last_that_fits(recording: Recording, entries: Sequence[Entry], audio_format: PcmFormat) -> int:
-    held = whole_frames(recording.wav, audio_format)
-    stretches = of_kind(entries, "audio")
-    for entry in reversed(stretches):
-        begin, count = whole(entry, "from"), whole(entry, "frames")
-        if begin + count <= held and _stretch_sha256(recording, audio_format, begin, count) == entry["sha256"]:
-            return begin + count
-    if stretches:
-        raise StoreError(f"{recording.wav} holds nothing of what its journal vouches for. It is left as it is.")
-    return 0
-
-
-def _must_be_silent(recording: Recording) -> None:
-    """Sound is written only when the journal's beginning is on the disk: what has sound and no beginning was damaged."""
-    if recording.wav.exists() and recording.wav.stat().st_size > HEADER_BYTES:
-        raise StoreError(f"{recording.wav} holds sound, and its journal has no beginning. It is left as it is.")
-
-
-def _stretch_sha256(recording: Recording, audio_format: PcmFormat, begin: int, frames: int) -> str:
-    digest = hashlib.sha256()
-    for piece in read_pcm(recording.wav, audio_format, begin, frames):
-        digest.update(piece)
     return digest.hexdigest()
 
 
@@ -226,11 +201,11 @@ def _about(recording: Recording, began: Begun, frames: int, *, interrupted: bool
 
 
 @contextmanager
-def _one_kind_of_error(recording: Recording) -> Iterator[None]:
+def one_kind_of_error(recording: Recording) -> Iterator[None]:
     """Whatever is wrong with a recording's files is a StoreError to who asked."""
     try:
         yield
-    except (JournalError, WavError, BagError, ValueError) as error:
+    except (JournalError, WavError, BagError, ValueError, KeyError) as error:
         raise StoreError(f"{recording.folder}: {error}") from error
 
 

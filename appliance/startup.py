@@ -11,10 +11,14 @@ from dataclasses import dataclass
 
 from appliance.clock import Clock, stamp
 from appliance.disk import Disk
-from appliance.journal import of_kind
+from appliance.journal import Value, of_kind
 from appliance.meeting import State
-from appliance.sealing import Seal, mend, seal
-from appliance.store import Recording, Register, Store, StoreError, entries_of
+from appliance.mending import mend
+from appliance.papers import Papers
+from appliance.register import Register
+from appliance.sealing import Seal, seal
+from appliance.store import Recording, Store, StoreError, entries_of, read_log
+from appliance.take_in import forget_half_taken_in, is_taken_in
 
 log = logging.getLogger(__name__)
 
@@ -29,26 +33,37 @@ class Found:
     earlier: tuple[str, ...]
 
 
-def look_around(store: Store, register: Register, disk: Disk, clock: Clock) -> Found | None:
+def look_around(store: Store, register: Register, disk: Disk, clock: Clock, papers: Papers | None = None) -> Found | None:
     """Mend what is there, and say which meeting goes on. What is damaged beyond that is left as it is, and logged."""
+    for half in forget_half_taken_in(store):
+        log.warning("%s was being taken in when everything ended; it is still on the stick that it came on", half)
     there = _in_order(store, register)
+    for recording in there:
+        if recording.is_bagged and not register.knows(recording.id):
+            _register_if_brought(register, clock, recording)
     standing = [recording for recording in there if _mend(store, register, disk, clock, recording)]
-    waiting = [recording for recording in standing if not register.of(recording.id).handed_over]
-    newest = next((found for recording in reversed(waiting) if (found := _goes_on(register, disk, clock, recording))), None)
+    waiting = [
+        recording
+        for recording in standing
+        if not register.of(recording.id).handed_over and not register.of(recording.id).taken_in
+    ]
+    newest = next(
+        (found for recording in reversed(waiting) if (found := _goes_on(register, disk, clock, recording, papers))), None
+    )
     for recording in standing:
         if not recording.is_bagged and (newest is None or recording != newest.recording):
-            _seal_an_older_one(register, disk, clock, recording)
+            _seal_an_older_one(register, disk, clock, recording, papers)
     return newest
 
 
-def _goes_on(register: Register, disk: Disk, clock: Clock, recording: Recording) -> Found | None:
-    """None for one that was damaged since: it must not keep the room from the others."""
+def _goes_on(register: Register, disk: Disk, clock: Clock, recording: Recording, papers: Papers | None) -> Found | None:
+    """None for one that was damaged since, or cannot be read: it must not keep the room from the others."""
     try:
         earlier = earlier_parts(recording)
         if not recording.is_bagged:
             return Found(State.SEALING, recording, None, earlier)
-        sealed = seal(disk, clock, recording)
-    except StoreError:
+        sealed = seal(disk, clock, recording, papers)
+    except (OSError, StoreError):
         log.exception("%s is left as it is", recording.folder)
         return None
     register_seal(register, clock, recording, sealed)
@@ -67,9 +82,32 @@ def register_seal(register: Register, clock: Clock, recording: Recording, sealed
                 "frames": sealed.frames,
                 "milliseconds": int(sealed.seconds * 1000),
                 "interrupted": sealed.interrupted,
+                "journal": read_log(recording.journal)[1].head,
+                "boot": clock.boot(),
                 **stamp(clock, clock.monotonic_ns()),
             },
         )
+
+
+def register_taken_in(register: Register, clock: Clock, recording: Recording) -> None:
+    """Write into the register that a recording was brought, by what its own journal says of it."""
+    entries, chain, _ = read_log(recording.journal)
+    came = entries[0]
+    now: dict[str, Value] = {**stamp(clock, clock.monotonic_ns()), "boot": clock.boot()}
+    about: dict[str, Value] = {"id": recording.id, "folder": recording.folder.name}
+    register.add("begun", {**about, "part_of": [], **now})
+    register.add("taken-in", {"id": recording.id, "party": came["party"], "bytes": came["bytes"], **now})
+    sealed: dict[str, Value] = {"frames": 0, "milliseconds": 0, "interrupted": False, "journal": chain.head}
+    register.add("sealed", {**about, "sha256": came["sha256"], **sealed, **now})
+
+
+def _register_if_brought(register: Register, clock: Clock, recording: Recording) -> None:
+    """One that was taken in just before a kill."""
+    try:
+        if is_taken_in(recording):
+            register_taken_in(register, clock, recording)
+    except (OSError, StoreError):
+        log.exception("%s is left as it is", recording.folder)
 
 
 def earlier_parts(recording: Recording) -> tuple[str, ...]:
@@ -79,10 +117,10 @@ def earlier_parts(recording: Recording) -> tuple[str, ...]:
     return tuple(str(part) for part in parts) if isinstance(parts, list | tuple) else ()
 
 
-def _seal_an_older_one(register: Register, disk: Disk, clock: Clock, recording: Recording) -> None:
+def _seal_an_older_one(register: Register, disk: Disk, clock: Clock, recording: Recording, papers: Papers | None) -> None:
     """One that cannot be sealed must not keep the room from its next meeting."""
     try:
-        register_seal(register, clock, recording, seal(disk, clock, recording))
+        register_seal(register, clock, recording, seal(disk, clock, recording, papers))
     except (OSError, StoreError):
         log.exception("%s could not be sealed; the next start tries again", recording.folder)
 
@@ -102,8 +140,8 @@ def _mend(store: Store, register: Register, disk: Disk, clock: Clock, recording:
         return True
     try:
         frames = mend(disk, clock, recording)
-    except StoreError:
-        log.exception("%s is left as it is", recording.folder)
+    except (OSError, StoreError):
+        log.exception("%s is left as it is; the next start tries again", recording.folder)
         return False
     if not frames:
         try:

@@ -2,183 +2,78 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-import tempfile
-from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
-import bagit
 import pytest
-import soundfile
 
-from appliance.audio.wav import HEADER_BYTES, describe
+from appliance.audio.wav import HEADER_BYTES
 from appliance.disk import RealDisk
 from appliance.journal import check, of_kind, whole
-from appliance.sealing import Seal, file_sha256, mend, seal
-from appliance.store import Recording, Store, StoreError
+from appliance.mending import mend
+from appliance.sealing import seal
+from appliance.store import Recording, StoreError
 from tests.audio import readers
-from tests.audio.simulated_room import (
-    MS,
-    SECOND,
-    SHORT,
-    Room,
-    RoomClock,
-    captured_in,
-    short_meeting,
-    vouched_for,
+from tests.audio.simulated_room import MS, SECOND, Room, RoomClock, short_meeting
+from tests.disks import SimulatedDisk, Write, luck
+from tests.survival.cuts import (
+    ANOTHER_BOOT,
+    THIS_BOOT,
+    WHOLE,
+    cut_while_mending,
+    cut_while_recording,
+    ended_while_sealing,
+    killed_while_recording,
+    meeting,
+    mended_and_sealed,
+    sync_failed_then_killed,
+    sync_failed_while_sealing,
+    syncs_of_recording,
 )
-from tests.disks import SimulatedDisk, Step, Write, luck, sound
-
-THIS_BOOT, ANOTHER_BOOT = RoomClock(), RoomClock("another-boot")
-THIS_BOOT.now = ANOTHER_BOOT.now = 100 * SECOND
-WHOLE = captured_in(SHORT)
-
-
-@dataclass
-class Lived:
-    """A meeting on a simulated disk, and when each of the disk's steps was."""
-
-    room: Room
-    folder: tempfile.TemporaryDirectory[str]
-    at: list[int] = field(default_factory=list)
-
-    @property
-    def disk(self) -> SimulatedDisk:
-        return self.room.simulated
-
-    def captured_by(self, instant: int) -> int:
-        """Frames that were captured to be stored, when the power went after so many steps."""
-        now = self.at[instant] if instant < len(self.at) else self.room.clock.now
-        return sum(max(0, min(last, now) - first) for first, last in SHORT) // MS
-
-    def vouched_for_at(self, instant: int) -> int:
-        """Frames that a durable line of the journal vouches for."""
-        with tempfile.TemporaryDirectory(prefix="recorder-") as found:
-            self.disk.after_power_cut(instant, Path(found), None)
-            (recording,) = Store(RealDisk(), Path(found)).all() or (None,)
-            if recording is None or not recording.journal.exists():
-                return 0
-            audio = of_kind(check(recording.journal.read_bytes()).entries, "audio")
-            return max((whole(entry, "from") + whole(entry, "frames") for entry in audio), default=0)
-
-
-@cache
-def meeting() -> Lived:
-    """Short: a mark, a pause, a stop. Made once; tests only look at its disk."""
-    folder = tempfile.TemporaryDirectory(prefix="recorder-")
-    at: list[int] = []
-    lived: list[Room] = []
-
-    def watching(number: int, step: Step) -> None:
-        at.append(table.clock.now)
-
-    table = Room(Path(folder.name))
-    lived.append(table)
-    table.microphone(0, 12 * SECOND)
-    table.begin(2 * SECOND)
-    table.mark(3_100 * MS)
-    table.pause(4 * SECOND)
-    table.resume(4_500 * MS)
-    table.stop(6 * SECOND)
-    table.simulated.fault = watching
-    table.run(12 * SECOND)
-    table.simulated.fault = sound
-    return Lived(table, folder, at)
-
-
-def only_one(folder: Path) -> Recording | None:
-    found = Store(RealDisk(), folder).all()
-    assert len(found) <= 1
-    return found[0] if found else None
-
-
-def is_a_good_bag(recording: Recording, sealed: Seal) -> None:
-    bagit.Bag(str(recording.folder)).validate()
-    info = soundfile.info(str(recording.wav))
-    assert info.frames == sealed.frames == describe(recording.wav).frames
-    assert readers.heard(recording.wav) == WHOLE[: 2 * sealed.frames]
-    assert file_sha256(recording.wav) == sealed.sha256
-    checked = check(recording.journal.read_bytes())
-    assert checked.broken is None
-    assert checked.entries[-1]["event"] == "sealed"
-    assert checked.entries[-1]["sha256"] == sealed.sha256
-    assert vouched_for(recording, checked.entries) == sealed.frames
-
 
 # ── what the next start finds ───────────────────────────────────────────────────────────────────────
 
 
 def test_the_power_cut_at_any_instant_of_a_meeting_leaves_a_recording_that_lost_a_second_at_most() -> None:
-    lived = meeting()
-    tried = worst = 0
-    for instant in range(len(lived.disk.steps) + 1):
-        sure, captured = lived.vouched_for_at(instant), lived.captured_by(instant)
-        for seed in range(5):
-            with tempfile.TemporaryDirectory(prefix="recorder-") as found:
-                lived.disk.after_power_cut(instant, Path(found), luck(1_000 * seed + instant))
-                frames = mended_and_sealed(Path(found), ANOTHER_BOOT)
-                assert sure <= frames <= captured, f"instant {instant}, seed {seed}"
-                tried, worst = tried + 1, max(worst, captured - frames)
-    assert tried > 500
-    assert worst <= 1_000, "milliseconds"
+    lost = [cut_while_recording(instant, 1_000 * seed + instant) for instant in meeting().instants for seed in range(5)]
+    assert len(lost) > 500
+    assert max(lost) <= 1_000, "milliseconds"
 
 
 def test_killed_at_any_instant_of_a_meeting_every_frame_that_was_written_is_kept_and_bound() -> None:
     lived = meeting()
-    written = worst = 0
-    wav = next(step.file for step in lived.disk.steps if isinstance(step, Write) and len(step.content) == HEADER_BYTES)
-    for instant, step in enumerate([*lived.disk.steps, None]):
-        with tempfile.TemporaryDirectory(prefix="recorder-") as found:
-            lived.disk.after_kill(instant, Path(found))
-            frames = mended_and_sealed(Path(found), THIS_BOOT)
-            assert frames == written
-            worst = max(worst, lived.captured_by(instant) - frames)
-        if isinstance(step, Write) and step.file == wav and step.offset:
-            for reached in (1, len(step.content) // 2 + 1):
-                with tempfile.TemporaryDirectory(prefix="recorder-") as found:
-                    lived.disk.after_kill(instant, Path(found), reached)
-                    assert mended_and_sealed(Path(found), THIS_BOOT) == written + reached // 2
-            written += len(step.content) // 2
-    assert written == 3_500
-    assert worst <= 300
-
-
-def mended_and_sealed(folder: Path, clock: RoomClock) -> int:
-    """What the next start does; the frames of the bag that comes of it, which must be whole. 0 for nothing to seal."""
-    recording = only_one(folder)
-    if recording is None:
-        return 0
-    frames = mend(RealDisk(), clock, recording)
-    if not frames:
-        Store(RealDisk(), folder).discard(recording)
-        return 0
-    sealed = seal(RealDisk(), clock, recording)
-    assert sealed.frames == frames
-    is_a_good_bag(recording, sealed)
-    events = [entry["event"] for entry in check(recording.journal.read_bytes()).entries]
-    assert sealed.interrupted is ("interrupted" in events) is ("stopped" not in events)
-    return frames
+    lost = []
+    for instant in lived.instants:
+        lost += [
+            killed_while_recording(instant, n) for n in {0, min(1, lived.sound_in(instant)), lived.sound_in(instant) * 2 // 3}
+        ]
+    assert lived.written_by(lived.stopped) == 3_500
+    assert max(lost) <= 300
 
 
 def test_a_power_cut_while_it_is_being_mended_is_mended_too() -> None:
-    lived = meeting()
-    for cut in range(20, len(lived.disk.steps), 9):
-        with tempfile.TemporaryDirectory(prefix="recorder-") as found:
-            lived.disk.after_power_cut(cut, Path(found), luck(cut))
-            recording = only_one(Path(found))
-            if recording is None:
-                continue
-            disk = SimulatedDisk(Path(found))
-            for path in recording.folder.rglob("*.*"):
-                if path.is_file():
-                    disk.close(disk.open(path))
-            before = len(disk.steps)
-            frames = mend(disk, ANOTHER_BOOT, recording)
-            for again in range(before, len(disk.steps) + 1):
-                with tempfile.TemporaryDirectory(prefix="recorder-") as found_again:
-                    disk.after_power_cut(again, Path(found_again), luck(again))
-                    assert mended_and_sealed(Path(found_again), RoomClock("a third boot")) == frames
+    for cut in range(20, meeting().stopped, 9):
+        for again in range(24):
+            cut_while_mending(cut, again, seed=cut + again)
+
+
+# ── a disk that failed: what the kernel shows need not be on it ─────────────────────────────────────
+
+
+def test_what_a_sync_failed_for_is_written_again_before_it_is_believed_by_a_start_in_the_same_boot() -> None:
+    syncs = syncs_of_recording()
+    assert len(syncs) > 10
+    for sync in syncs:
+        for later in range(5):
+            sync_failed_then_killed(sync, later, seed=None)
+            sync_failed_then_killed(sync, later, seed=sync + later)
+
+
+def test_whichever_sync_of_mending_and_sealing_failed_the_next_attempt_leaves_a_bag_that_is_sure() -> None:
+    for which in range(48):
+        sync_failed_while_sealing(which, seed=None)
+        sync_failed_while_sealing(which, seed=which)
 
 
 # ── the seal ────────────────────────────────────────────────────────────────────────────────────────
@@ -189,27 +84,12 @@ def stopped_meeting(folder: Path) -> tuple[SimulatedDisk, Recording]:
     return table.simulated, table.made
 
 
-def test_killed_or_without_power_at_any_step_of_the_seal_it_is_sealed_again_to_a_whole_bag(tmp_path: Path) -> None:
-    disk, recording = stopped_meeting(tmp_path)
-    before = len(disk.steps)
-    sealed = seal(disk, THIS_BOOT, recording)
-    undisturbed = recording.wav.read_bytes()
-    assert len(disk.steps) - before > 20
-    for instant in range(before, len(disk.steps) + 1):
-        for by in (None, luck(instant), luck(instant + 7)):
-            with tempfile.TemporaryDirectory(prefix="recorder-") as found:
-                if by is None:
-                    disk.after_kill(instant, Path(found))
-                else:
-                    disk.after_power_cut(instant, Path(found), by)
-                left = only_one(Path(found))
-                assert left is not None
-                clock = THIS_BOOT if by is None else ANOTHER_BOOT
-                assert mend(RealDisk(), clock, left) == 3_500
-                again = seal(RealDisk(), clock, left)
-                assert (again.sha256, again.frames, again.interrupted) == (sealed.sha256, 3_500, False)
-                assert left.wav.read_bytes() == undisturbed
-                is_a_good_bag(left, again)
+def test_killed_or_without_power_at_any_step_of_the_seal_it_is_sealed_again_to_a_whole_bag() -> None:
+    lived = meeting()
+    assert len(lived.instants_of_seal) > 20
+    for instant in lived.instants_of_seal:
+        for seed in (None, instant, instant + 7):
+            ended_while_sealing(instant, seed)
 
 
 def as_it_lies(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -230,6 +110,20 @@ def test_sealed_twice_it_is_the_same_to_the_byte_and_nothing_is_written(tmp_path
     assert not [step for step in disk.steps[steps:] if isinstance(step, Write)]
     for path in tmp_path.rglob("*.*"):
         assert not path.is_file() or path.stat().st_mode & 0o222 == 0
+
+
+def test_a_whole_bag_is_taken_up_by_a_user_who_may_not_write_to_its_files(tmp_path: Path) -> None:
+    """As the service's own user, who is not root, may not: they are read-only."""
+
+    class OfTheServicesUser(RealDisk):
+        def open(self, path: Path) -> int:
+            if not path.stat().st_mode & 0o200:
+                raise PermissionError(path)
+            return super().open(path)
+
+    recording = stopped_meeting(tmp_path)[1]
+    first = seal(OfTheServicesUser(), THIS_BOOT, recording)
+    assert seal(OfTheServicesUser(), ANOTHER_BOOT, recording) == first
 
 
 def test_a_recording_that_was_stopped_is_healthy_and_never_touched_by_a_repair(tmp_path: Path) -> None:
@@ -266,6 +160,82 @@ def test_the_seal_shows_in_any_player_where_it_was_paused_what_is_missing_and_wh
     marks = readers.marks_heard(table.made.wav)
     assert [frame for frame, _ in marks] == [1_000, 3_000, 6_000, 7_000]
     assert len({label for _, label in marks}) == 4
+
+
+# ── a journal that was damaged near its end ──
+
+
+@pytest.mark.parametrize("lines", [0, 1], ids=["no stretch", "one stretch"])
+def test_sound_of_which_a_journal_lost_the_lines_is_neither_removed_nor_cut_off(lines: int, tmp_path: Path) -> None:
+    """As much as that no power cut leaves behind a journal's end."""
+    recording = short_meeting(tmp_path, stopped=False).made
+    content = recording.journal.read_bytes()
+    last = [part.end() for part in re.finditer(rb'[^\n]*"event":"(?:started|audio)"[^\n]*\n', content)][lines]
+    recording.journal.write_bytes(content[:last])
+    with recording.wav.open("ab") as wav:
+        wav.write(luck(1).randbytes(25_000 if lines == 0 else 9_000_000))
+    left_as_it_is(tmp_path, recording)
+
+
+def test_sound_that_no_readable_line_proves_is_not_removed(tmp_path: Path) -> None:
+    recording = short_meeting(tmp_path, stopped=False).made
+    journal = bytearray(recording.journal.read_bytes())
+    journal[journal.index(b'"event":"audio"') + 1] ^= 1
+    recording.journal.write_bytes(journal)
+    recording.wav.write_bytes(luck(2).randbytes(recording.wav.stat().st_size))
+    with pytest.raises(StoreError, match=r"It is left as it is\.$"):
+        mend(RealDisk(), ANOTHER_BOOT, recording)
+
+
+@pytest.mark.parametrize("change", [(b'"from":', b'"frmm":'), (b'"sha256":', b'"sha257":'), (b'"frames":', b'"frbmes":')])
+def test_a_last_line_that_does_not_fit_those_before_it_is_left_for_somebody_to_look_at(
+    change: tuple[bytes, bytes], tmp_path: Path
+) -> None:
+    """Nothing binds the last line of a journal that was interrupted, so nothing says what it was."""
+    recording = short_meeting(tmp_path, stopped=False).made
+    before, last = recording.journal.read_bytes().rstrip(b"\n").rsplit(b"\n", 1)
+    assert b'"event":"audio"' in last
+    recording.journal.write_bytes(before + b"\n" + last.replace(*change) + b"\n")
+    left_as_it_is(tmp_path, recording)
+
+
+def test_a_wrong_bit_in_the_journal_costs_no_sound_and_what_was_cut_off_is_set_aside_and_in_no_bag(tmp_path: Path) -> None:
+    recording = short_meeting(tmp_path, stopped=False).made
+    content = bytearray(recording.journal.read_bytes())
+    lines = bytes(content).splitlines(keepends=True)
+    first = next(n for n, line in enumerate(lines) if b'"event":"audio"' in line)
+    at = sum(map(len, lines[: first + 1])) + lines[first + 1].index(b'"sha256"') + 12
+    content[at] ^= 1
+    recording.journal.write_bytes(content)
+    assert mended_and_sealed(tmp_path, ANOTHER_BOOT) == 3_500
+    (kept,) = recording.set_aside.iterdir()
+    assert bytes(content).endswith(kept.read_bytes())
+    assert len(kept.read_bytes()) > 1_000
+    assert recording.folder not in kept.parents
+
+
+def test_what_the_cut_off_lines_claim_counts_only_where_their_digest_fits(tmp_path: Path) -> None:
+    recording = short_meeting(tmp_path, stopped=False).made
+    stretches = of_kind(check(recording.journal.read_bytes()).entries, "audio")
+    last, one_but_last = whole(stretches[-1], "from"), whole(stretches[-2], "from")
+    journal = bytearray(recording.journal.read_bytes())
+    journal[journal.index(b'"event":"audio"') + 10] ^= 1
+    recording.journal.write_bytes(journal)
+    sound = bytearray(recording.wav.read_bytes())
+    sound[HEADER_BYTES + 2 * last + 5] ^= 1
+    recording.wav.write_bytes(sound)
+    assert one_but_last < mended_and_sealed(tmp_path, ANOTHER_BOOT) == last
+
+
+def test_in_the_same_boot_too_nothing_is_bound_behind_a_stretch_that_does_not_fit(tmp_path: Path) -> None:
+    recording = short_meeting(tmp_path, stopped=False).made
+    last = whole(of_kind(check(recording.journal.read_bytes()).entries, "audio")[-1], "from")
+    sound = bytearray(recording.wav.read_bytes())
+    sound[HEADER_BYTES + 2 * last :] = bytes(len(sound) - HEADER_BYTES - 2 * last)
+    recording.wav.write_bytes(sound)
+    assert mend(RealDisk(), THIS_BOOT, recording) == last
+    assert seal(RealDisk(), THIS_BOOT, recording).frames == last
+    assert readers.heard(recording.wav) == WHOLE[: 2 * last]
 
 
 # ── what no kill and no power cut can have done ─────────────────────────────────────────────────────

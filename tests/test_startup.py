@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +15,14 @@ import pytest
 from appliance.disk import RealDisk
 from appliance.journal import Value, check
 from appliance.meeting import State
+from appliance.register import Register
 from appliance.sealing import seal
 from appliance.startup import Found, look_around
-from appliance.store import JournalFile, Recording, Register, Store
+from appliance.store import JournalFile, Recording, Store
 from tests.audio.simulated_room import MS, SECOND, Room, RoomClock
 from tests.disks import luck
 
-NOW: dict[str, Value] = {"wall": "2026-11-23T13:00:00.000Z", "mono_us": 7}
+NOW: dict[str, Value] = {"wall": "2026-11-23T13:00:00.000Z", "mono_us": 7, "trust": "ntp"}
 
 
 @dataclass
@@ -51,7 +53,7 @@ class Appliance:
         if stopped:
             table.stop(until)
         table.run(until + (SECOND if stopped else 10 * MS))
-        self.register.add("begun", {"id": recording_id, **NOW})
+        self.register.add("begun", {"id": recording_id, "folder": recording_id, **NOW})
         return table.made
 
     def handed_over(self, recording: Recording) -> None:
@@ -165,7 +167,17 @@ def strange_lines(recording: Recording) -> None:
     journal.close()
 
 
-@pytest.mark.parametrize("damage", [broken_beginning, lost_journal, noise, strange_lines], ids=lambda damage: damage.__name__)
+def beginning_without_a_boot(recording: Recording) -> None:
+    recording.journal.unlink()
+    journal = JournalFile.create(RealDisk(), recording.journal)
+    journal.append("started", {"frame": 0, "rate": 1_000, "bits": 16, "channels": 1})
+    journal.sync()
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    "damage", [broken_beginning, lost_journal, noise, strange_lines, beginning_without_a_boot], ids=lambda damage: damage.__name__
+)
 def test_one_that_was_damaged_is_left_as_it_is_and_the_others_go_on(damage: object, appliance: Appliance) -> None:
     good = appliance.recorded("aaaa")
     bad = appliance.recorded("bbbb", stopped=False)
@@ -175,6 +187,33 @@ def test_one_that_was_damaged_is_left_as_it_is_and_the_others_go_on(damage: obje
     assert found is not None
     assert found.recording == good
     assert {path: path.read_bytes() for path in bad.folder.rglob("*.*") if path.is_file()} == lies
+
+
+class Full(RealDisk):
+    """Nothing more can be written."""
+
+    def write_at(self, *what: object) -> None:
+        raise OSError(errno.ENOSPC, f"no space left for {what}")
+
+
+class Unreadable(RealDisk):
+    """What is there cannot be opened any more."""
+
+    def open(self, path: Path) -> int:
+        if "recordings" in path.parts:
+            raise OSError(errno.EIO, "a broken sector")
+        return super().open(path)
+
+
+@pytest.mark.parametrize("disk", [Full(), Unreadable()], ids=lambda disk: type(disk).__name__)
+def test_a_disk_that_takes_nothing_does_not_keep_the_room_from_a_start_and_the_next_one_mends_it(
+    disk: RealDisk, appliance: Appliance
+) -> None:
+    recording = appliance.recorded("aaaa", stopped=False)
+    sound = recording.wav.read_bytes()
+    assert look_around(appliance.store, appliance.register, disk, appliance.clock) is None
+    assert recording.wav.read_bytes() == sound
+    assert appliance.start() == Found(State.SEALING, recording, None, ())
 
 
 def test_a_sealed_one_that_was_damaged_does_not_keep_the_room_from_a_start(appliance: Appliance) -> None:
