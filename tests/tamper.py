@@ -1,8 +1,10 @@
 """Everything somebody might do to a copy, and where: each kind is a function that does it to a copy's folder.
 
-    python -m tests.tamper       prints the matrix: what was done, what bagit.py says, what `meeting-recorder verify` says, where
+    python -m tests.tamper       prints the matrix: what was done, which tools that are not ours find it, what `meeting-recorder
+                                 verify` finds, where it says that it is, and where it is
 
-The recording is made by the product's own writers: eight seconds of noise in stretches of a second, a pause, a seal, a bag.
+The recording is made by the product's own writers: eight seconds of noise in stretches of a second, a pause, a seal, a bag, a
+signature. What other people's tools say stands in `tests/outsiders.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import hashlib
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,14 +20,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from appliance.agreement import Agreement
+from appliance.audio import levels
 from appliance.audio.pcm import PcmFormat
 from appliance.audio.wav import HEADER_BYTES, Cue, Origination, WavWriter, header
 from appliance.copies.bag import write_bag
-from appliance.copies.names import AGREEMENT, JOURNAL, TAG_MANIFEST, WAV
+from appliance.copies.names import AGREEMENT, ALLOWED_SIGNERS, JOURNAL, LEVELS, PAGE, SIGNATURES, TAG_MANIFEST, WAV
 from appliance.copies.verify import Verdict, verify
 from appliance.disk import RealDisk
 from appliance.journal import Chain, Value, check
+from appliance.papers import Papers, beside
+from appliance.signing import SigningKey
+from appliance.store import Recording
+from tests import outsiders
 
 NAME = "2026-11-23 14.00 gesprek k7qm"
 MONO = PcmFormat()
@@ -35,6 +43,12 @@ BEGAN = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 WORDING = Agreement("nl", "Zullen we dit gesprek opnemen?", "Wij nemen dit gesprek open op.")
 ORIGIN = Origination("Gesprek k7qm", "k7qm", BEGAN)
 MANIFEST = "manifest-sha256.txt"
+KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(b"the key of the room's appliance."))
+PAPERS = Papers(KEY, "Gemeente Voorbeeld", "Bureau Voorbeeld, 010 - 123 45 67")
+CARD = KEY.public.fingerprint
+"""What stands on the card of the room."""
+SOMEBODYS_KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(b"somebody else's, on a laptop ...."[:32]))
+SIGNATURE, REQUEST = SIGNATURES
 
 
 def noise(frames: int, seed: int = 7, audio: PcmFormat = MONO) -> bytes:
@@ -47,16 +61,23 @@ class Dictation:
 
     folder: Path
     audio: PcmFormat = MONO
+    language: str = "nl"
 
     def __post_init__(self) -> None:
         disk = RealDisk()
         (self.folder / "data").mkdir(parents=True)
         (self.folder / AGREEMENT).write_bytes(WORDING.as_file())
+        self.now_us = 0
         self.wav = WavWriter.create(disk, self.folder / WAV, self.audio, ORIGIN)
         self.chain = Chain()
-        self.line("announced")
+        self.line("announced", language=self.language, wording=WORDING.version, **self.now())
         shape: dict[str, Value] = {"rate": self.audio.rate, "bits": self.audio.bits, "channels": self.audio.channels}
-        self.line("started", id="k7qm", wording=WORDING.version, frame=0, **shape)
+        who: dict[str, Value] = {"confirmed": ["client", "professional"], "part_of": [], "language": self.language}
+        when: dict[str, Value] = {"local": BEGAN.isoformat(timespec="seconds"), **self.now()}
+        self.line("started", id="k7qm", wording=WORDING.version, frame=0, **shape, **who, **when)
+
+    def now(self) -> dict[str, Value]:
+        return {"mono_us": self.now_us, "wall": f"2026-11-23T13:00:{self.now_us // 1_000_000:02d}.000Z", "trust": "ntp"}
 
     def line(self, event: str, **fields: Value) -> None:
         text, self.chain = self.chain.line(event, fields)
@@ -68,33 +89,51 @@ class Dictation:
         self.wav.append(pcm)
         self.wav.sync()
         frames = self.wav.frames - begin
+        self.now_us += frames * 1_000_000 // self.audio.rate
         stretch: dict[str, Value] = {"from": begin, "frames": frames, "sha256": hashlib.sha256(pcm).hexdigest()}
         self.line("audio", **stretch)
 
-    def seal(self) -> Path:
-        self.line("stopped", by="room", frame=self.wav.frames)
+    def seal(self, papers: Papers | None = PAPERS, *, stopped: bool = True) -> Path:
+        if stopped:
+            self.line("stopped", by="room", frame=self.wav.frames, **self.now())
         self.wav.seal([Cue(self.audio.rate, "client")])
         self.wav.close()
         content = (self.folder / WAV).read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         self.line("sealed", frames=self.wav.frames, bytes=len(content), sha256=digest)
-        write_bag(RealDisk(), self.folder, known={WAV: digest}, about={"External-Identifier": "k7qm"}, sealed_at=BEGAN)
+        bag(self.folder, digest, self.audio, self.wav.frames, papers)
         return self.folder
 
 
-def recorded(place: Path, seed: int = 7, audio: PcmFormat = MONO) -> Path:
+def bag(folder: Path, digest: str, audio: PcmFormat, frames: int, papers: Papers | None) -> None:
+    """What the appliance does at the end of a seal. digest: of the WAV."""
+    levels.complete(RealDisk(), Recording("k7qm", folder), audio, frames)
+    entries = check((folder / JOURNAL).read_bytes()).entries
+    write_bag(
+        RealDisk(),
+        folder,
+        known={WAV: digest},
+        about={"External-Identifier": "k7qm"},
+        sealed_at=BEGAN,
+        beside=beside(folder, entries, digest, papers),
+        signs=papers.key.signs if papers else None,
+    )
+
+
+def recorded(place: Path, seed: int = 7, audio: PcmFormat = MONO, papers: Papers | None = PAPERS, language: str = "nl") -> Path:
     """A sealed copy in `place`: eight stretches of a second, one of them cut in two by a pause."""
-    dictation = Dictation(place / NAME, audio)
+    dictation = Dictation(place / NAME, audio, language)
     for second in range(SECONDS):
         pcm = noise(audio.rate, seed * 100 + second, audio)
         half = len(pcm) // 2 // audio.frame_bytes * audio.frame_bytes
         if second == SECONDS // 2:
             dictation.say(pcm[:half])
-            dictation.line("paused", frame=dictation.wav.frames)
-            dictation.line("resumed", frame=dictation.wav.frames)
+            dictation.line("paused", frame=dictation.wav.frames, **dictation.now())
+            dictation.now_us += 12_000_000
+            dictation.line("resumed", frame=dictation.wav.frames, **dictation.now())
             pcm = pcm[half:]
         dictation.say(pcm)
-    return dictation.seal()
+    return dictation.seal(papers)
 
 
 # ── what somebody does
@@ -154,12 +193,13 @@ def as_a_plain_wav(content: bytes) -> bytes:
 
 
 def manifests_anew(folder: Path) -> None:
-    """The totals and both manifests made to fit whatever lies there now."""
+    """The totals and both manifests made to fit whatever lies there now; what is not there any more is not listed."""
     payload = list((folder / "data").iterdir())
     oxum = f"Payload-Oxum: {sum(path.stat().st_size for path in payload)}.{len(payload)}\n"
     rewrite(folder, "bag-info.txt", lambda c: re.sub(rb"Payload-Oxum: .*\n", oxum.encode(), c))
     for listing in (MANIFEST, TAG_MANIFEST):
-        names = [line.split("  ", 1)[1] for line in (folder / listing).read_text().splitlines()]
+        listed = [line.split("  ", 1)[1] for line in (folder / listing).read_text().splitlines()]
+        names = [name for name in listed if (folder / name).exists()]
         lines = "".join(f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names)
         rewrite(folder, listing, lambda _, lines=lines: lines.encode())  # type: ignore[misc]
 
@@ -239,6 +279,66 @@ def link_elsewhere(folder: Path) -> None:
     (folder / WAV).symlink_to(folder.parent / "elsewhere.wav")
 
 
+def resampled(folder: Path) -> None:
+    """By somebody else's program, which writes it anew at another rate."""
+    with tempfile.TemporaryDirectory() as elsewhere:
+        subprocess.run(["sox", folder / WAV, "-r", "44100", f"{elsewhere}/x.wav"], check=True, capture_output=True)
+        rewrite(folder, WAV, lambda _: Path(elsewhere, "x.wav").read_bytes())
+
+
+def made_anew(folder: Path, papers: Papers | None) -> None:
+    """By somebody with all our code: other sound, its journal, its page, its manifests, under the same name."""
+    with tempfile.TemporaryDirectory() as elsewhere:
+        forged = recorded(Path(elsewhere), seed=9, papers=papers)
+        for path in [path for path in folder.rglob("*") if path.is_file()]:
+            path.chmod(0o644)
+            path.unlink()
+        shutil.copytree(forged, folder, dirs_exist_ok=True)
+
+
+def made_anew_without_a_key(folder: Path) -> None:
+    """And with the signature that was there put back under it."""
+    kept = {name: (folder / name).read_bytes() for name in (SIGNATURE, ALLOWED_SIGNERS)}
+    made_anew(folder, PAPERS)
+    for name, content in kept.items():
+        rewrite(folder, name, lambda _, content=content: content)  # type: ignore[misc]
+
+
+def signed_by_somebody(folder: Path) -> None:
+    manifest = (folder / TAG_MANIFEST).read_bytes()
+    rewrite(folder, SIGNATURE, lambda _: SOMEBODYS_KEY.signature(manifest))
+
+
+def signers_replaced_too(folder: Path) -> None:
+    """The agreement changed, and all that vouches for it made anew, with a key of one's own."""
+    rewrite(folder, AGREEMENT, lambda text: text.replace(b"open", b"stil"))
+    rewrite(folder, ALLOWED_SIGNERS, lambda _: SOMEBODYS_KEY.allowed_signers)
+    manifests_anew(folder)
+    signed_by_somebody(folder)
+    request_anew(folder)
+
+
+def request_anew(folder: Path) -> None:
+    rewrite(folder, REQUEST, lambda _: KEY.signs((folder / TAG_MANIFEST).read_bytes())[".tsq"])
+
+
+def signature_taken_off(folder: Path) -> None:
+    """With all that says that there was one."""
+    for name in (SIGNATURE, REQUEST, ALLOWED_SIGNERS):
+        (folder / name).unlink()
+    manifests_anew(folder)
+
+
+def page_edited(folder: Path, *, rehash: bool = False) -> None:
+    rewrite(folder, PAGE, lambda page: page.replace(b"</main>", b"<p>Bel ons: 0900-1234</p></main>"))
+    if rehash:
+        manifests_anew(folder)
+
+
+def clock_edited(content: bytes) -> bytes:
+    return content.replace(b'"wall":"2026-11-23T13:00:04.000Z"', b'"wall":"2026-11-24T09:00:04.000Z"', 1)
+
+
 SILENCE = bytes(MONO.rate * MONO.frame_bytes)
 
 KINDS: dict[str, Kind] = {
@@ -284,11 +384,18 @@ KINDS: dict[str, Kind] = {
         in_journal(lambda f: without_line(line_of(f, "sealed")), rehash=True), "journal", JOURNAL
     ),
     "the journal's last line edited": Kind(
+        in_journal(lambda _: lambda c: c.replace(b'"event":"sealed"', b'"event":"sealed","note":"x"')), "changed", JOURNAL
+    ),
+    "every digest in the journal edited": Kind(
         in_journal(lambda _: lambda c: c.replace(b'"sha256":"', b'"sha256":"0')), "changed", JOURNAL
     ),
     "the journal removed": Kind(lambda f: (f / JOURNAL).unlink(), "missing", JOURNAL),
     "the agreement changed": Kind(agreement_changed, "agreement", AGREEMENT),
     "the agreement changed, all re-manifested": Kind(lambda f: agreement_changed(f, rehash=True), "agreement", AGREEMENT),
+    "a level made softer": Kind(
+        lambda f: rewrite(f, str(LEVELS), lambda c: c.replace(b"\n3,-", b"\n3,-9")), "changed", str(LEVELS)
+    ),
+    "the levels removed": Kind(lambda f: (f / LEVELS).unlink(), "missing", str(LEVELS)),
     "the manifest rewritten": Kind(lambda f: rewrite(f, MANIFEST, lambda c: c.replace(b"a", b"b")), "changed", MANIFEST),
     "the tag manifest removed": Kind(lambda f: (f / TAG_MANIFEST).unlink(), "added", "bag-info.txt"),
     "a file added to the payload": Kind(lambda f: file_added(f, "data/meer.txt"), "added", "data/meer.txt"),
@@ -296,12 +403,29 @@ KINDS: dict[str, Kind] = {
     "a folder added": Kind(lambda f: (f / "data/meer").mkdir(), "added", "data/meer"),
     "the recording renamed": Kind(file_renamed, "missing", WAV),
     "the recording a link elsewhere": Kind(link_elsewhere, "strange", WAV),
+    "a clock line edited, all re-manifested": Kind(
+        in_journal(lambda _: clock_edited, rehash=True), "journal", JOURNAL, (4.5, 4.5)
+    ),
+    "resampled": Kind(resampled, "audio", WAV, (0, 8)),
+    "the page edited": Kind(page_edited, "changed", PAGE),
+    "the page edited, all re-manifested": Kind(lambda f: page_edited(f, rehash=True), "signature", SIGNATURE),
+    "made anew with all our code": Kind(made_anew_without_a_key, "signature", SIGNATURE),
+    "made anew, with another key": Kind(lambda f: made_anew(f, Papers(SOMEBODYS_KEY)), "key", SIGNATURE),
+    "made anew, without a signature": Kind(lambda f: made_anew(f, None), "missing", SIGNATURE),
+    "signed by another appliance": Kind(signed_by_somebody, "signature", SIGNATURE),
+    "the signers replaced as well": Kind(signers_replaced_too, "key", SIGNATURE),
+    "the signature removed": Kind(lambda f: (f / SIGNATURE).unlink(), "missing", SIGNATURE),
+    "the signature taken off without a trace": Kind(signature_taken_off, "missing", SIGNATURE),
+    "one bit flipped in the signature": Kind(lambda f: rewrite(f, SIGNATURE, flip(200)), "signature", SIGNATURE),
+    "the time-stamp request of another copy": Kind(
+        lambda f: rewrite(f, REQUEST, lambda _: KEY.signs(b"another")[".tsq"]), "changed", REQUEST
+    ),
     "bagit.txt edited": Kind(lambda f: rewrite(f, "bagit.txt", lambda c: c * 2), "changed", "bagit.txt"),
 }
 
 
 def located(verdict: Verdict, kind: Kind) -> bool:
-    """Whether a finding names the place: it covers it, and reaches less than two seconds beyond it on either side."""
+    """Whether a finding names the place: it covers it, and reaches a second at most beyond it on either side."""
     for finding in verdict.findings:
         if (finding.what, finding.file) == (kind.what, kind.file):
             if kind.place is None:
@@ -309,31 +433,44 @@ def located(verdict: Verdict, kind: Kind) -> bool:
             begin, end = kind.place
             if finding.from_seconds is None or finding.to_seconds is None:
                 continue
-            if begin - 2 < finding.from_seconds <= begin and end <= finding.to_seconds < end + 2:
+            if begin - 1 <= finding.from_seconds <= begin and end <= finding.to_seconds <= end + 1:
                 return True
     return False
 
 
-def bagit_says(folder: Path) -> str:
-    """What the Library of Congress's own command says; it knows nothing of what is in the sound."""
-    command = [sys.executable, "-m", "bagit", "--validate", "--quiet", str(folder)]
-    return "invalid" if subprocess.run(command, capture_output=True, check=False).returncode else "valid"
+@dataclass(frozen=True)
+class Row:
+    """One kind of the matrix, done to a copy and looked at."""
+
+    kind: Kind
+    outsiders: tuple[str, ...]
+    verdict: Verdict
+
+    @property
+    def found(self) -> str:
+        """Where ours says that it is, in the words of the table."""
+        for finding in self.verdict.findings:
+            if (finding.what, finding.file) == (self.kind.what, self.kind.file):
+                at = f" {finding.from_seconds:g} - {finding.to_seconds:g} s" if finding.from_seconds is not None else ""
+                return f"{finding.file}{at}"
+        return "-"
+
+
+def row(kind: Kind, whole: Path, place: Path) -> Row:
+    """Do it to a fresh copy of `whole`, in the folder `place`, and let everybody look at it."""
+    folder = Path(shutil.copytree(whole, place / NAME))
+    kind.does(folder)
+    return Row(kind, outsiders.found_by(folder, CARD), verify(folder, keys={CARD}))
 
 
 def main() -> None:
-    print(f"{'what was done':44} {'bagit.py':9} {'ours':8} {'found':14} {'located at':17} true place")
+    print(f"{'what was done':44} {'found by':42} {'ours':10} {'located at':38} true place")
     with tempfile.TemporaryDirectory() as place:
-        whole = recorded(Path(place))
-        for name, kind in KINDS.items():
-            folder = Path(place, "copy", NAME)
-            shutil.rmtree(folder.parent, ignore_errors=True)
-            shutil.copytree(whole, folder)
-            kind.does(folder)
-            verdict = verify(folder)
-            found = next((f for f in verdict.findings if (f.what, f.file) == (kind.what, kind.file)), None)
-            at = f"{found.from_seconds} - {found.to_seconds}" if found and found.from_seconds is not None else ""
-            true = f"{kind.place[0]} - {kind.place[1]}" if kind.place else ""
-            print(f"{name:44} {bagit_says(folder):9} {verdict.verdict:8} {found.what if found else '-':14} {at:17} {true}")
+        whole = recorded(Path(place, "appliance"))
+        for n, (name, kind) in enumerate(KINDS.items()):
+            looked = row(kind, whole, Path(place, str(n)))
+            true = f"{kind.place[0]:g} - {kind.place[1]:g} s" if kind.place else kind.file
+            print(f"{name:44} {', '.join(looked.outsiders) or '-':42} {looked.verdict.verdict:10} {looked.found:38} {true}")
 
 
 if __name__ == "__main__":
