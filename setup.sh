@@ -1,8 +1,10 @@
 #!/bin/sh
-# Sets up what is needed and does one of two things; no other preparation, on a fresh Debian 12 or 13 or Raspberry Pi OS:
+# Sets up what is needed and does one of four things; no other preparation, on a fresh Debian 12 or 13 or Raspberry Pi OS:
 #
 #   sh setup.sh demo [OPTION...]           the whole job without hardware (options: those of `meeting-recorder demo`)
 #   sh setup.sh test [PYTEST-ARGUMENT...]  style, types, layers and tests; with arguments only pytest, with these
+#   sh setup.sh package [FOLDER] [OPTION...]   the Debian package for an appliance (docs/administration.md), into FOLDER or dist/
+#   sh setup.sh lab [FOLDER]               the room's virtual machine, for the tests that are marked `lab` (docs/lab.md); as root
 #
 # Python packages go into .venv here, which runs what lies in this folder; a second call finds all in place and starts at once.
 # Debian packages that are missing are installed by apt-get, by sudo where you are not root, and it is said which and why.
@@ -17,7 +19,11 @@ test_packages="$demo_packages
   espeak-ng:a_voice sox:another_reader_of_sound ffmpeg:another_reader_of_sound
   tmux:a_terminal_for_the_screens procps:looks_at_processes strace:sees_what_is_read_and_written
   mount:mounts_a_test_stick e2fsprogs:a_file_system_for_it util-linux:prlimit,_unshare
-  fuse3:a_stick_that_lies libfuse2:the_same"
+  chromium:opens_the_page_of_a_copy openssh-client:checks_the_signature_of_a_copy openssl:checks_its_time-stamp_request
+  fuse3:a_stick_that_lies libfuse2:the_same dbus:sticks_that_are_plugged_in udev:the_same udisks2:the_same polkitd:who_may_mount_them
+  dosfstools:sticks_as_they_are_sold exfatprogs:the_same fdisk:two_partitions_on_one_stick systemd:reads_the_units"
+lab_packages="qemu-system-x86:the_machine qemu-utils:its_disk debootstrap:what_is_on_it openssh-client:the_way_into_it
+  e2fsprogs:its_file_system dosfstools:its_sticks exfatprogs:its_sticks fdisk:its_sticks"
 
 top=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 venv=$top/.venv
@@ -146,13 +152,35 @@ tests() {
   exec python -m pytest "$@"
 }
 
+lab() {
+  # shellcheck disable=SC2086
+  debian $lab_packages || {
+    say "The lab needs these packages, and they could not be installed. As root: apt-get install $(names $(missing $lab_packages))"
+    exit 1
+  }
+  python_setup '.[test]'
+  cd -- "$top"
+  exec "$venv/bin/python" -m tests.lab.build "$@"
+}
+
+package() {
+  command -v dpkg-deb >/dev/null || {
+    say "A Debian package is made with dpkg-deb, and that is not here."
+    exit 1
+  }
+  python_setup '.[package]'
+  exec "$venv/bin/python" "$top/systemd/debian/build.py" "$@"
+}
+
 what=${1-}
 [ $# -eq 0 ] || shift
 case $what in
   demo) demo "$@" ;;
   test) tests "$@" ;;
+  lab) lab "$@" ;;
+  package) package "$@" ;;
   *)
-    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

@@ -7,6 +7,7 @@ The wording is the organisation's own text with three places to fill: {date}, {c
 from __future__ import annotations
 
 import hashlib
+import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,14 @@ PLACES = frozenset({"date", "contact", "organisation"})
 
 class WordingError(Exception):
     """An agreement's text that cannot be shown as it stands."""
+
+
+_LEFT_OUT = re.compile(r"\w*(?:toe(?:ge)?[s]tem|con[s]ent|per[m]ission)\w*", re.IGNORECASE)
+
+
+def left_out_words(text: str) -> tuple[str, ...]:
+    """The words in a text that T2 leaves out: two people agree with each other, and neither of them asks the other for leave."""
+    return tuple(_LEFT_OUT.findall(text))
 
 
 def needed(*, guest: bool) -> tuple[Party, ...]:

@@ -20,12 +20,14 @@ from appliance.meeting import (
     Start,
     Stop,
     StoppedBy,
+    SumUp,
+    SwitchOff,
 )
 from appliance.protocol import RoomRequest
 
 
 def event_of(request: RoomRequest, at: int) -> MeetingEvent | None:  # noqa: C901, PLR0911, PLR0912 - a row a request
-    """The event, with the moment (monotonic ns) at which it was asked for; None for a request that only looks."""
+    """The event, with the moment (monotonic ns) at which it was asked for; None for one that is not about the meeting."""
     match request:
         case protocol.AnnounceRequest():
             return Announce(at)
@@ -41,6 +43,10 @@ def event_of(request: RoomRequest, at: int) -> MeetingEvent | None:  # noqa: C90
             return Join(at)
         case protocol.MarkRequest(party):
             return Mark(party, at)
+        case protocol.SumUpRequest():
+            return SumUp(at)
+        case protocol.SwitchOffRequest():
+            return SwitchOff(at)
         case protocol.StopRequest():
             return Stop(StoppedBy.ROOM, at)
         case protocol.CancelRequest():
@@ -55,5 +61,5 @@ def event_of(request: RoomRequest, at: int) -> MeetingEvent | None:  # noqa: C90
             return Press(party, at)
         case protocol.HoldRequest():
             return Hold(at)
-        case protocol.StatusRequest() | protocol.WatchRequest():
+        case protocol.StatusRequest() | protocol.WatchRequest() | protocol.CopyRequest() | protocol.TakeInRequest():
             return None

@@ -23,8 +23,8 @@ from appliance import protocol
 from appliance.agreement import PARTIES
 from appliance.audio.blocks import BlockError, BlockReader
 from appliance.audio.level import Meter
-from appliance.audio.microphone import told_to_end_with_us
 from appliance.audio.pcm import PcmFormat
+from appliance.children import told_to_end_with_us
 from appliance.client import NoService, ask
 from appliance.config import Places, places
 from appliance.protocol import Refused, Reply, Request, Snapshot

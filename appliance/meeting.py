@@ -160,6 +160,20 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class SumUp:
+    """Before the stop: one of them sums up aloud, and that becomes the first chapter. The recording goes on."""
+
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchOff:
+    """The appliance is to be switched off, by somebody who is no administrator."""
+
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     by: StoppedBy = StoppedBy.ROOM
     at: int = 0
@@ -260,8 +274,8 @@ class CopiesAre:
 
 
 MeetingEvent: TypeAlias = (
-    Announce | Confirm | Start | Pause | Resume | Join | Mark | Stop | Cancel | Decline | Received | Later | Press | Hold
-    | MicrophoneIs | RoomOnDisk | Storing | BeginFailed | NothingStored | Sealed | SealFailed | CopiesAre
+    Announce | Confirm | Start | Pause | Resume | Join | Mark | SumUp | Stop | Cancel | Decline | Received | Later | Press | Hold
+    | SwitchOff | MicrophoneIs | RoomOnDisk | Storing | BeginFailed | NothingStored | Sealed | SealFailed | CopiesAre
 )  # fmt: skip
 
 
@@ -355,13 +369,18 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
+class Leave:
+    """Switch the appliance off, when what is being copied is through."""
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     why: Refusal
 
 
 Effect: TypeAlias = (
     OpenMicrophone | CloseMicrophone | Begin | StoreFrom | StoreUntil | Finish | Journal | Register | Light | Sound | Copy
-    | CopyNote | ComeBack | End | Refuse
+    | CopyNote | ComeBack | End | Leave | Refuse
 )  # fmt: skip
 
 
@@ -390,6 +409,8 @@ class Meeting:
     """Start was pressed in this meeting: from here on nothing is discarded."""
     before_join: tuple[frozenset[Party], bool] | None = None
     """`confirmed` and `guest` as they were when somebody joined after the start: what taking the join back restores."""
+    summing_up: bool = False
+    """The closing summary is being spoken: the next thing is the stop, unless somebody goes on."""
     storing: bool = False
     """By what the writer did."""
     sha256: str | None = None
@@ -468,7 +489,7 @@ def handle(meeting: Meeting, event: MeetingEvent) -> Step:
 # ── people
 
 
-def _ask(m: Meeting, event: MeetingEvent) -> Step:  # noqa: C901, PLR0911 - one line an event; splitting it would hide the list
+def _ask(m: Meeting, event: MeetingEvent) -> Step:  # noqa: C901, PLR0911, PLR0912 - one line an event; splitting it would hide the list
     match event:
         case Announce():
             return _announce(m, event)
@@ -484,8 +505,12 @@ def _ask(m: Meeting, event: MeetingEvent) -> Step:  # noqa: C901, PLR0911 - one 
             return _join(m, event)
         case Mark():
             return _mark(m, event)
+        case SumUp():
+            return _sum_up(m, event)
         case Stop():
             return _stop(m, event.by, event.at)
+        case SwitchOff():
+            return _switch_off(m)
         case Cancel():
             return _cancel(m, event.at)
         case Decline():
@@ -542,10 +567,13 @@ def _start(m: Meeting, event: Start) -> Step:
 def _pause(m: Meeting, event: Pause) -> Step:
     if m.state is not State.RECORDING:
         return _refuse(m, Refusal.NOT_RECORDING)
-    return replace(m, state=State.PAUSED), (StoreUntil(event.at, "paused"), Sound(Tone.PAUSED))
+    paused = replace(m, state=State.PAUSED, summing_up=False)
+    return paused, (StoreUntil(event.at, "paused"), Sound(Tone.PAUSED))
 
 
 def _resume(m: Meeting, event: Resume) -> Step:
+    if m.state is State.RECORDING and m.summing_up:
+        return replace(m, summing_up=False), (Journal("summary-left", event.at),)
     if m.state is not State.PAUSED:
         return _refuse(m, Refusal.NOT_ALL_CONFIRMED if m.started and m.state in BEFORE_AGREED else Refusal.NOT_NOW)
     if not m.room_on_disk:
@@ -560,7 +588,8 @@ def _join(m: Meeting, event: Join) -> Step:
     now = replace(m, guest=True, confirmed=m.confirmed - {Party.GUEST}, before_join=before if m.started else None)
     joined = Journal("joined", event.at)
     if m.state is State.RECORDING:
-        return replace(now, state=State.AGREEING), (StoreUntil(event.at, "paused"), joined, Sound(Tone.PAUSED))
+        still = replace(now, state=State.AGREEING, summing_up=False)
+        return still, (StoreUntil(event.at, "paused"), joined, Sound(Tone.PAUSED))
     if m.state in {State.PAUSED, State.AGREED}:
         return replace(now, state=State.AGREEING), (joined,)
     return now, (joined,)
@@ -572,10 +601,27 @@ def _mark(m: Meeting, event: Mark) -> Step:
     return m, (Journal("mark", event.at, event.party),)
 
 
+def _sum_up(m: Meeting, event: SumUp) -> Step:
+    """An invitation, and no step towards the stop that anybody has to take: `stop` never asks whether it was taken."""
+    if m.state is not State.RECORDING:
+        return _refuse(m, Refusal.NOT_RECORDING)
+    if m.summing_up:
+        return m, ()
+    return replace(m, summing_up=True), (Journal("summary", event.at),)
+
+
+def _switch_off(m: Meeting) -> Step:
+    """A handover that is not over may wait: the next start finds it."""
+    if m.state in {State.IDLE, State.DECLINED, State.HANDOVER}:
+        return m, (Leave(),)
+    return _refuse(m, Refusal.MEETING_GOES_ON)
+
+
 def _stop(m: Meeting, by: StoppedBy, at: int) -> Step:
     if not m.started or m.state not in BEFORE_START | {State.RECORDING, State.PAUSED}:
         return _refuse(m, Refusal.NOT_RECORDING)
-    return replace(m, state=State.SEALING, before_join=None), (Finish(at, by), Sound(Tone.STOPPED))
+    over = replace(m, state=State.SEALING, before_join=None, summing_up=False)
+    return over, (Finish(at, by), Sound(Tone.STOPPED))
 
 
 def _cancel(m: Meeting, at: int) -> Step:
@@ -682,8 +728,11 @@ def _press_confirms(m: Meeting, press: Press) -> Step:
     if m.touch:
         return _refuse(m, Refusal.TOUCH_THE_SCREEN)
     party = press.party or m.asked
+    if party in m.confirmed and m.asked is Party.GUEST:
+        party = Party.GUEST  # a guest has no button of their own: when both have confirmed, either one speaks for them
     # One button speaks for one party after the other; two buttons cannot be mistaken for each other.
-    if press.party is None and m.confirmed_at is not None and press.at - m.confirmed_at < DEAF_NS:
+    shared = press.party is None or party is Party.GUEST
+    if shared and m.confirmed_at is not None and press.at - m.confirmed_at < DEAF_NS:
         return m, ()
     if party is None:
         return m, ()

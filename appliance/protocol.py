@@ -63,8 +63,18 @@ class MarkRequest(Request, frozen=True, tag="mark"):
     party: Party
 
 
+class SumUpRequest(Request, frozen=True, tag="sum-up"):
+    """Before the stop: the closing summary is spoken from now on. `resume` takes it back; `stop` never waits for it."""
+
+
 class StopRequest(Request, frozen=True, tag="stop"):
     pass
+
+
+class SwitchOffRequest(Request, frozen=True, tag="switch-off"):
+    """Switch the appliance off when no copy is being made any more; `now`: whatever is not done. A `cancel` takes it back."""
+
+    now: bool = False
 
 
 class CancelRequest(Request, frozen=True, tag="cancel"):
@@ -106,6 +116,62 @@ class RecordingsRequest(Request, frozen=True, tag="recordings"):
     """Only on the administrators' socket."""
 
 
+class CopyRequest(Request, frozen=True, tag="copy"):
+    """Copy a recording that the appliance still keeps to the sticks that are in, while no meeting goes on."""
+
+    id: str
+
+
+class TakeInRequest(Request, frozen=True, tag="take-in"):
+    """Take in a recording that a party brought: `path` is a file on a stick that is in."""
+
+    path: str
+    party: Party = Party.CLIENT
+
+
+class HoldRecordingRequest(Request, frozen=True, tag="hold"):
+    """Keep a recording longer: a procedure is running. `until`: a day (2027-01-31) after which it goes; None without an end."""
+
+    id: str
+    reason: str
+    until: str | None = None
+
+
+class ReleaseRequest(Request, frozen=True, tag="release"):
+    id: str
+
+
+class DeleteRequest(Request, frozen=True, tag="delete"):
+    """Erase a recording now: `both_agreed` says that both parties want it so."""
+
+    id: str
+    both_agreed: bool = False
+
+
+class RetentionPreviewRequest(Request, frozen=True, tag="retention-preview"):
+    pass
+
+
+class RetentionRunRequest(Request, frozen=True, tag="retention-run"):
+    """Erase what is due. `expected`: how many that are, by somebody who looked; needed when they are suddenly many."""
+
+    expected: int | None = None
+
+
+class ClockRequest(Request, frozen=True, tag="clock"):
+    """What the clock says, and how far it is trusted. Only on the administrators' socket."""
+
+
+class ClockConfirmRequest(Request, frozen=True, tag="clock-confirm"):
+    """The clock is right. `after_setting`: it was set just now. Only on the administrators' socket."""
+
+    after_setting: bool = False
+
+
+class NewKeyRequest(Request, frozen=True, tag="new-key"):
+    """Another key to sign with, from now on. Only on the administrators' socket."""
+
+
 RoomRequest: TypeAlias = (
     AnnounceRequest
     | ConfirmRequest
@@ -114,7 +180,9 @@ RoomRequest: TypeAlias = (
     | ResumeRequest
     | JoinRequest
     | MarkRequest
+    | SumUpRequest
     | StopRequest
+    | SwitchOffRequest
     | CancelRequest
     | DeclineRequest
     | ReceivedRequest
@@ -123,8 +191,21 @@ RoomRequest: TypeAlias = (
     | HoldRequest
     | StatusRequest
     | WatchRequest
+    | CopyRequest
+    | TakeInRequest
 )
-AdminRequest: TypeAlias = RecordingsRequest
+AdminRequest: TypeAlias = (
+    RecordingsRequest
+    | HoldRecordingRequest
+    | ReleaseRequest
+    | DeleteRequest
+    | RetentionPreviewRequest
+    | RetentionRunRequest
+    | CopyRequest
+    | ClockRequest
+    | ClockConfirmRequest
+    | NewKeyRequest
+)
 
 
 # ── replies ─────────────────────────────────────────────────────────────────────────────────────────
@@ -163,10 +244,18 @@ class CopyView(msgspec.Struct, frozen=True):
 
 
 class LevelView(msgspec.Struct, frozen=True):
-    """dB below full scale (0 is the loudest that fits); None where nothing is heard."""
+    """dB below full scale (0 is the loudest that fits); None where nothing is heard. `clipped`: samples that did not fit, lately."""
 
     level: float | None = None
     peak: float | None = None
+    clipped: int = 0
+
+
+class CheckView(msgspec.Struct, frozen=True):
+    """One thing that is looked at before the start. `what`: microphone, sticks, clock, power or room; `state`: good, waiting or bad."""
+
+    what: str
+    state: str
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag_field="is", tag="snapshot"):
@@ -199,6 +288,23 @@ class Snapshot(msgspec.Struct, frozen=True, tag_field="is", tag="snapshot"):
     buttons: int = 1
     part: int = 1
     version: str = ""
+    clock: str | None = None
+    """What the room's clock says (local, to the minute), and how far it is trusted: ntp, battery, confirmed or none."""
+    clock_trust: str = "none"
+    summing_up: bool = False
+    held_since: int | None = None
+    """Since when (as `at`) a finger has been on the button; None once it was let go, or held for all of `hold_seconds`."""
+    hold_seconds: float = 1.5
+    checks: list[CheckView] = []
+    """Before the start: what was looked at, and whether it is good."""
+    heard: list[Party] = []
+    """Whose voice, or one at their turn, was loud enough."""
+    twin_words: list[str] = []
+    """The words by which both see that their copies are the same, when there are any."""
+    comparison: str | None = None
+    """At rest, of two sticks that were put in: a sentence, whether the recordings on them are the same."""
+    leaving: list[str] | None = None
+    """While the appliance is being switched off: the sticks that it still waits for; else None."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag_field="is", tag="refused"):
@@ -224,13 +330,54 @@ class KeptRecording(msgspec.Struct, frozen=True):
     copies: list[CopyView]
     goes_at: str | None
     hold: bool
+    hold_reason: str | None = None
+    hold_until: str | None = None
+    received: list[Party] = []
+    begun: str | None = None
+    journal: str | None = None
+    """The journal's head: the digest of its last line."""
 
 
 class Recordings(msgspec.Struct, frozen=True, tag_field="is", tag="recordings"):
     recordings: list[KeptRecording]
 
 
-Reply: TypeAlias = Snapshot | Refused | Mistaken | Recordings
+class FateView(msgspec.Struct, frozen=True):
+    """What becomes of a recording now. `decision`: keep, goes, held or refused; `goes_at`: RFC 3339, UTC."""
+
+    id: str
+    decision: str
+    goes_at: str | None
+    why: str
+
+
+class Fates(msgspec.Struct, frozen=True, tag_field="is", tag="fates"):
+    """`erased`: the ids of what a run erased; none of a preview."""
+
+    fates: list[FateView]
+    erased: list[str] = []
+
+
+class ClockView(msgspec.Struct, frozen=True, tag_field="is", tag="clock"):
+    """`wall` in UTC and `local` in the room's zone (RFC 3339). `trust`: ntp, battery, confirmed or none; the rest is what it rests on."""
+
+    wall: str
+    local: str
+    trust: str
+    time_server: bool
+    battery: str | None
+    last_trusted: str | None
+
+
+class KeyView(msgspec.Struct, frozen=True, tag_field="is", tag="key"):
+    """`key` and `earlier`: fingerprints, as `ssh-keygen -l` prints them; `allowed_signer`: the line of a copy's allowed_signers."""
+
+    key: str
+    earlier: list[str]
+    allowed_signer: str
+
+
+Reply: TypeAlias = Snapshot | Refused | Mistaken | Recordings | ClockView | Fates | KeyView
 
 room_requests: msgspec.json.Decoder[RoomRequest] = msgspec.json.Decoder(RoomRequest)
 admin_requests: msgspec.json.Decoder[AdminRequest] = msgspec.json.Decoder(AdminRequest)

@@ -13,31 +13,40 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
-from appliance import __version__
-from appliance.agreement import PARTIES, Agreement, Party, fill
+from appliance import __version__, supervision
+from appliance.administration import Administration
+from appliance.agreement import Party
 from appliance.asking import event_of
+from appliance.at_rest import AtRest
 from appliance.audio import recorder as rec
+from appliance.audio.level import WELL_HEARD_DBFS
 from appliance.audio.microphone import Microphone as CaptureChild
 from appliance.audio.microphone import SourceSpec
 from appliance.audio.pcm import PcmFormat
 from appliance.clock import Clock, RealClock, stamp, wall_of
-from appliance.config import Config, ConfigError, Places, Texts, agreement_texts, languages
-from appliance.copies.copying import Copies, CopyState
-from appliance.copies.sticks import StickCame, Sticks
+from appliance.config import Config, Places, Retention, languages
+from appliance.copies.copying import Copies
+from appliance.copies.sticks import Sticks
+from appliance.deletion import RECEIPTS, Eraser
 from appliance.disk import Disk, RealDisk
 from appliance.doors import Doors, Watchers
+from appliance.errands import Errands
+from appliance.farewell import Farewell
+from appliance.hands import Hands
 from appliance.journal import Entry, Value, of_kind, whole
 from appliance.meeting import (
+    BEFORE_START,
     Begin,
     BeginFailed,
     CloseMicrophone,
@@ -48,8 +57,8 @@ from appliance.meeting import (
     Effect,
     End,
     Finish,
-    Hold,
     Journal,
+    Leave,
     Light,
     Meeting,
     MeetingEvent,
@@ -57,7 +66,7 @@ from appliance.meeting import (
     MicrophoneIs,
     NothingStored,
     OpenMicrophone,
-    Press,
+    Refusal,
     Refuse,
     Register,
     RoomOnDisk,
@@ -73,38 +82,47 @@ from appliance.meeting import (
     found,
     handle,
 )
+from appliance.papers import Papers
+from appliance.prompts import prompt
 from appliance.protocol import (
     AdminRequest,
     AnnounceRequest,
+    CancelRequest,
+    CopyRequest,
     GapView,
-    KeptRecording,
     Mistaken,
-    Recordings,
     Refused,
     Reply,
     RoomRequest,
     Snapshot,
+    SwitchOffRequest,
+    TakeInRequest,
 )
-from appliance.retention import at_the_latest, goes_at
-from appliance.room.button import Button, Contact, PinButton
-from appliance.room.light import Lamp, PinLamp, SimulatedLamp
-from appliance.room.pins import open_pins
-from appliance.room.sounds import Loudspeaker, has_sound_card
+from appliance.register import Register as RegisterFile
+from appliance.retention import as_promised, at_the_latest
+from appliance.room import power
+from appliance.room.light import Signal
+from appliance.room.parts import open_parts
+from appliance.room.sounds import Spoken
 from appliance.sealing import Begun, Seal, begun, end_frame, seal
-from appliance.sight import UNDER_WAY, RecordingInSight, Sight, kept_recording, snapshot
+from appliance.sight import UNDER_WAY, RecordingInSight, Sight, is_usable, snapshot, trouble
+from appliance.signing import load_or_make
 from appliance.startup import Found, look_around, register_seal
 from appliance.store import Recording, Store, StoreError, entries_of
-from appliance.store import Register as RegisterFile
-from appliance.words import N_, REFUSALS, Trouble, day, speak
+from appliance.timekeeping import RealSigns, Signs, Timekeeper
+from appliance.trust import Trust
+from appliance.twins import Longest, Room, Twins
+from appliance.wording import Wording
+from appliance.words import REFUSALS, Trouble, speak
 
-LOOK_AT_DISK_SECONDS = 2.0
+LOOK_EVERY_SECONDS = 2.0
+HEARTBEAT_SECONDS = 0.4
+"""A screen shows nothing that is older than a second: it hears something at least this often."""
 MICROPHONE_PATIENCE_SECONDS = 5.0
-STICKS_SEEN_WITHIN_SECONDS = 3.0
 LAST_SECONDS = 5 * 60
 RESERVE_BYTES = 32 * 1024 * 1024
 """What the seal, the journal and the bag may need beside the audio, and then some."""
 
-Result = TypeVar("Result")
 Pending: TypeAlias = Awaitable[object]
 
 log = logging.getLogger(__name__)
@@ -138,43 +156,44 @@ class Service:
         sticks: Sticks,
         *,
         clock: Clock | None = None,
+        signs: Signs | None = None,
         disk: Disk | None = None,
     ) -> None:
         self._places = places
         self._config = config
         self._source = source
         self._sticks = sticks
-        self._clock = clock or RealClock()
         self._disk = disk or RealDisk()
+        self._clock = Timekeeper(clock or RealClock(), signs or RealSigns(), self._disk, places.clock)
         self._zone = ZoneInfo(config.organisation.timezone)
         self._store = Store(self._disk, places.recordings)
         self._meeting = Meeting(touch=config.meeting.touch)
         self._sight = Sight(
-            language=config.organisation.language, languages=languages(places), buttons=len(config.button.pins) or 1
+            language=config.organisation.language,
+            languages=languages(places),
+            buttons=len(config.button.pins) or 1,
+            zone=self._zone,
+            hold_seconds=config.button.hold_seconds,
         )
+        self._usable: dict[str, str] = {}
+        self._told_at = 0.0
+        self._prompted: Snapshot | None = None
         self._watchers = Watchers(self._snapshot)
         self._doors = Doors(self._watchers)
-        self._small_things = ThreadPoolExecutor(1, "disk")
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._wording = Wording(places, config, self._clock)
         self._stopped = asyncio.Event()
+        self._stay_on = supervision.StayOn()
         self._recording: Recording | None = None
-        self._copied: Recording | None = None
-        """What the copies are of: goes on when the meeting is over; None while they are of a note, or of nothing."""
         self._earlier: tuple[str, ...] = ()
         self._first_part: FirstPart | None = None
         self._beginning: asyncio.Task[bool] | None = None
-        self._good_texts: dict[str, Texts] = {}
         self._lines: list[tuple[str, dict[str, Value]]] = []
         self._unclosed = 0
         self._before_closing = self._meeting
         self._not_sealing = asyncio.Event()
-        self._both_sticks_seen = asyncio.Event()
         self._microphone_known = asyncio.Event()
         self._source_failed: str | None = None
-        self._ended = False
         self._failed = False
-        self._lingering = False
-        self._being_registered: set[str] = set()
         self._publish_due = False
 
     # ── from start to end ──
@@ -182,89 +201,114 @@ class Service:
     async def run(self) -> None:
         """Raises DoorError, ConfigError, StoreError or OSError, with a sentence, when the service cannot begin."""
         self._loop = asyncio.get_running_loop()
-        self._began = self._loop.time()
+        self._errands = Errands()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stopped.set)
         self._places.recordings.mkdir(parents=True, exist_ok=True)
         self._doors.take_lock(self._places.control_socket)
-        for language in dict.fromkeys((*self._sight.languages, self._config.organisation.language)):
-            self._good_texts[language] = agreement_texts(self._places, language)
-        self._register = await self._small(lambda: RegisterFile.open(self._disk, self._places.register))
+        self._wording.check(dict.fromkeys((*self._sight.languages, self._config.organisation.language)))
+        self._register = await self._errands.on_disk(lambda: RegisterFile.open(self._disk, self._places.register))
         self._recorder = rec.Recorder(
             self._store,
             self._clock,
-            lambda report: self._from_thread(lambda: self._on_report(report)),
+            lambda report: self._errands.from_thread(lambda: self._on_report(report)),
             sync_seconds=self._config.audio.sync_seconds,
             latency_seconds=self._config.audio.latency_seconds,
         )
         self._recorder.start()
         self._microphone = CaptureChild(self._source, self._recorder, self._on_microphone_failed)
         locks = self._places.control_socket.parent / "locks"
-        self._copies = Copies(locks, changed=self._on_copies, patience=self._config.copies.no_progress_seconds)
-        self._loudspeaker = Loudspeaker(self._loudspeaker_device())
-        self._lamp, self._buttons = self._open_pins()
+        patience = self._config.copies.no_progress_seconds
+        self._twins = Twins(
+            self._sticks,
+            lambda changed: Copies(locks, changed=changed, patience=patience),
+            self._register,
+            self._sight,
+            self._errands,
+            Longest(self._config.meeting.longest_hours * 3600, self._source.format.rate * self._source.format.frame_bytes),
+            Room(self._enter, self.happen, self._sticks_may_go, self._stick_came_or_went),
+        )
+        simulated = self._source.spec.partition(":")[0] != "device"
+        self._hands = Hands(self._sight, self._errands, self.happen, self._publish)
+        self._farewell = Farewell(self._not_copied_yet, self._switch_off, self._publish)
+        self._parts_of_table = open_parts(self._config, self._hands, self._on_own_sound, self._now, simulated_room=simulated)
+        state = self._places.register.parent
+        key = await self._errands.on_disk(lambda: load_or_make(self._disk, state))
+        self._papers = Papers(key, self._config.organisation.name, self._config.organisation.contact)
+        self._at_rest = AtRest(
+            self._store,
+            self._register,
+            self._twins,
+            self._sight,
+            self._errands,
+            self._clock,
+            self._zone,
+            self._wording,
+            self._papers,
+            self._enter,
+            self._must_wait,
+            self._snapshot,
+            self._publish,
+        )
+        eraser = Eraser(self._disk, self._clock, self._store, self._register, state / RECEIPTS, key.signature)
+        self._administration = Administration(
+            self._config,
+            self._store,
+            self._register,
+            eraser,
+            self._clock,
+            self._errands,
+            self._enter,
+            self._in_use,
+            self._look_at_clock,
+            self._at_rest.copy,
+        )
+        await self._look_at_clock()
         await self._look_at_disk()
-        waiting = await self._small(lambda: look_around(self._store, self._register, self._disk, self._clock))
-        self._task(self._watch_sticks(), "sticks")
+        await self._errands.on_disk(eraser.finish)
+        waiting = await self._errands.on_disk(
+            lambda: look_around(self._store, self._register, self._disk, self._clock, self._papers)
+        )
+        self._errands.run(self._twins.watch(), "sticks")
         self._not_sealing.set()
         if waiting is not None:
             self._go_on_with(waiting)
-        self._task(self._watch_disk(), "room on the disk")
+        self._errands.run(self._keep_looking(), "disk and clock")
+        self._errands.run(self._keep_beating(), "heartbeat")
         await self._doors.open_room(self._places.control_socket, self._config.groups.room, self._answer)
         await self._doors.open_administration(self._places.admin_socket, self._config.groups.administrators, self._answer_admin)
+        self._errands.run(self._stay_on.keep(), "stay on")
+        self._errands.run(supervision.keep_telling(self._recorder.is_alive), "watchdog")
+        supervision.tell("READY=1")
         log.info("ready at %s", self._places.control_socket)
         await self._stopped.wait()
+        supervision.tell("STOPPING=1")
         await self._end()
         if self._failed:
             raise StoreError("The part that writes the recording failed. What is on the disk is safe; the next start mends it.")
 
     async def _end(self) -> None:
         """Stopped by the system: what is being recorded is sealed first; copies go on at the next start."""
-        for button in self._buttons:
+        for button in self._parts_of_table.buttons:
             button.close()
         if self._meeting.started and self._meeting.state in UNDER_WAY and not self._failed:
             await self._settle(self.happen(Stop(StoppedBy.SYSTEM, self._now())))
         if not self._failed:
             await self._not_sealing.wait()
         await self._doors.close()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._loudspeaker.close()
+        await self._errands.cancel()
+        self._farewell.close()
+        self._parts_of_table.loudspeaker.close()
         self._microphone.close()
         await self._microphone.gone()
-        self._ended = True
-        await self._copies.stop()
+        await self._twins.end()
         await asyncio.to_thread(self._recorder.end)
-        self._lamp.close()
-        self._small_things.shutdown()
+        self._parts_of_table.lamp.close()
+        self._parts_of_table.second_lamp.close()
+        if self._clock.must_remember:
+            await self._errands.on_disk(self._clock.remember)
+        self._errands.close()
         self._doors.give_up_lock()
-
-    def _loudspeaker_device(self) -> str | None:
-        """None for silence: switched off, a simulated room, or a machine without a sound card and none named."""
-        sound = self._config.sound
-        real = self._source.spec.partition(":")[0] == "device"
-        return sound.device if real and sound.tones and (sound.device or has_sound_card()) else None
-
-    def _open_pins(self) -> tuple[Lamp, list[Button]]:
-        factory = open_pins(self._config.pins.factory)
-        if factory is None:
-            return SimulatedLamp(), []
-        settings = self._config.button
-        owners: tuple[Party | None, ...] = (None,) if len(settings.pins) < 2 else PARTIES
-        bounce = settings.bounce_milliseconds / 1000
-        buttons: list[Button] = [
-            PinButton(
-                factory,
-                pin,
-                Contact(self, owner, settings.bounce_milliseconds * 1_000_000),
-                self._clock.monotonic_ns,
-                hold_seconds=settings.hold_seconds,
-                bounce_seconds=bounce,
-            )
-            for pin, owner in zip(settings.pins, owners, strict=False)
-        ]
-        return PinLamp(factory, self._config.light.pin), buttons
 
     def _go_on_with(self, waiting: Found) -> None:
         """A meeting that the disk says is not over."""
@@ -284,7 +328,7 @@ class Service:
             interrupted=interrupted,
             sha256=waiting.seal.sha256 if waiting.seal else None,
         )
-        self._sight.kept_until = self._keep_until(began)
+        self._sight.kept_until = self._keep_until(began, as_promised(kept, self._config.retention))
         self._meeting = found(
             waiting.state,
             sha256=waiting.seal.sha256 if waiting.seal else None,
@@ -293,23 +337,13 @@ class Service:
             later=frozenset(kept.later),
             touch=self._config.meeting.touch,
         )
-        self._copied = recording
-        self._copies.start(recording.folder)
+        self._twins.go_on(recording)
         if waiting.state is State.SEALING:
             self._not_sealing.clear()
-            self._task(self._seal(recording), "seal")
+            self._errands.run(self._seal(recording), "seal")
         else:
-            self._task(self._copy_when_sticks_were_seen(), "copies")
+            self._errands.run(self._twins.seal(), "copies")
         log.info("going on with %s at %s", recording.folder.name, waiting.state)
-
-    async def _copy_when_sticks_were_seen(self) -> None:
-        """After a start the sticks are told one after the other; 'no stick' is true only when they had time to be."""
-        try:
-            async with asyncio.timeout(max(0, self._began + STICKS_SEEN_WITHIN_SECONDS - self._loop.time())):
-                await self._both_sticks_seen.wait()
-        except TimeoutError:
-            log.info("going on with %d sticks", len(self._copies.states))
-        self._copies.seal()
 
     # ── events ──
 
@@ -330,6 +364,8 @@ class Service:
                 refused = effect
             elif (later := self._carry_out(effect, before)) is not None:
                 pending.append(later)
+        if isinstance(event, CopiesAre):
+            pending += self._note_sticks()
         self._publish()
         return Outcome(refused, tuple(pending))
 
@@ -341,7 +377,7 @@ class Service:
                 self._microphone.close()
                 self._sight.level = None
             case Begin(at):
-                self._beginning = self._task(self._begin(at), "begin")
+                self._beginning = self._errands.run(self._begin(at), "begin")
                 return self._beginning
             case StoreFrom(at):
                 return self._in_recorder(lambda: self._recorder.store_from(at, "resumed", {}))
@@ -349,24 +385,28 @@ class Service:
                 return self._closing(self._in_recorder(lambda: self._recorder.store_until(at, why, {})), before)
             case Finish(at, by):
                 done = asyncio.wrap_future(self._recorder.finish(at, "stopped", {"by": by.value}))
-                return self._task(self._finish(self._closing(done, before)), "finish")
+                return self._errands.run(self._finish(self._closing(done, before)), "finish")
             case Journal():
                 return self._journal(effect)
             case Register(event, party):
-                return self._task(self._enter(event, party, self._parts()), "register")
+                return self._errands.run(self._enter_for(event, party, self._parts()), "register")
             case Light(on):
-                self._lamp.show(on=on)
-                self._sight.light = self._lamp.is_lit
+                lamp = self._parts_of_table.lamp
+                lamp.show(on=on)
+                self._sight.light = lamp.is_lit
             case Sound(tone):
-                self._loudspeaker.play(tone)
+                if self._config.sound.tones:
+                    self._parts_of_table.loudspeaker.play(tone)
             case Copy():
-                return self._task(self._copy_when_sticks_were_seen(), "copies")
+                return self._errands.run(self._twins.seal(), "copies")
             case CopyNote(alternative, note):
-                return self._task(self._copy_note(f"{alternative.value}\n\n{note}\n"), "note")
+                return self._errands.run(self._copy_note(f"{alternative.value}\n\n{note}\n"), "note")
             case ComeBack():
                 self._come_back()
             case End():
                 self._let_go(before)
+            case Leave():
+                self._farewell.begin()
         return None
 
     async def _settle(self, outcome: Outcome) -> None:
@@ -382,14 +422,16 @@ class Service:
     def _open_microphone(self) -> Pending:
         """A new meeting: nothing of the last one may stand in the way."""
         self._lines.clear()
+        self._at_rest.forget_comparison()
         self._sight.special.clear()
         self._sight.recording = None if self._meeting.first_part is None else self._sight.recording
-        self._sight.agreement = self._agreement(self._sight.language)
+        self._sight.agreement = self._wording.agreement(self._sight.language)
         self._sight.part = 1 if self._meeting.first_part is None else len(self._earlier) + 2
+        self._sight.heard = frozenset()
         self._microphone_known.clear()
         self._source_failed = None
         self._microphone.open()
-        return self._task(self._until_microphone_known(), "microphone known")
+        return self._errands.run(self._until_microphone_known(), "microphone known")
 
     async def _until_microphone_known(self) -> None:
         try:
@@ -400,8 +442,8 @@ class Service:
 
     async def _begin(self, at: int) -> bool:
         """Make the recording and store from `at` on; False, and BeginFailed, when the disk refuses."""
-        began = wall_of(self._clock, at).astimezone(self._zone)
-        agreement = self._sight.agreement or self._agreement(self._sight.language)
+        began = None if self._clock.trust() is Trust.NONE else wall_of(self._clock, at).astimezone(self._zone)
+        agreement = self._sight.agreement or self._wording.agreement(self._sight.language)
         earlier = self._parts() if self._meeting.first_part else ()
         recording_id = self._store.new_id()
         started: dict[str, Value] = {
@@ -416,8 +458,7 @@ class Service:
         opening = rec.Opening(recording_id, began, agreement.as_file(), tuple(self._lines), started)
         # The recorder is asked at once, so that later orders queue behind this one.
         making = self._recorder.begin(opening, at)
-        self._copied = None
-        await self._copies.stop()
+        await self._twins.drop()
         try:
             recording = await asyncio.wrap_future(making)
         except OSError:
@@ -428,14 +469,18 @@ class Service:
         if earlier and self._recording is not None and self._sight.recording is not None:
             self._first_part = FirstPart(self._recording, self._earlier, self._sight.recording)
         self._recording, self._earlier = recording, earlier
-        self._lingering = False
-        self._sight.registered = frozenset()
         rate = self._heard_format.rate
         self._sight.recording = RecordingInSight(recording.id, recording.folder, rate)
-        self._sight.kept_until = at_the_latest(began, self._config.retention)
-        self._copied = recording
-        self._copies.start(recording.folder)
-        await self._add_to_register("begun", {"id": recording.id, "folder": recording.folder.name, "part_of": list(earlier)})
+        self._sight.kept_until = at_the_latest(began, self._config.retention) if began else None
+        self._twins.follow(recording)
+        days = [self._config.retention.keep_days, self._config.retention.keep_days_without_handover]
+        begun_line: dict[str, Value] = {
+            "id": recording.id,
+            "folder": recording.folder.name,
+            "part_of": list(earlier),
+            "days": days,
+        }
+        await self._enter("begun", begun_line)
         self._publish()
         return True
 
@@ -480,11 +525,11 @@ class Service:
             log.exception("the end of %s could not be written", recording.folder)
             self._not_sealed()
             return
-        self._task(self._seal(recording), "seal")
+        self._errands.run(self._seal(recording), "seal")
 
     async def _seal(self, recording: Recording) -> None:
         try:
-            sealed = await self._small(lambda: self._seal_or_remove(recording))
+            sealed = await self._errands.on_disk(lambda: self._seal_or_remove(recording))
         except (OSError, StoreError):
             log.exception("%s could not be sealed", recording.folder)
             self._not_sealed()
@@ -503,7 +548,7 @@ class Service:
             self._store.discard(recording)
             self._register.add("removed", {"id": recording.id, "why": "without a frame", **stamp(self._clock, self._now())})
             return None
-        sealed = seal(self._disk, self._clock, recording)
+        sealed = seal(self._disk, self._clock, recording, self._papers)
         register_seal(self._register, self._clock, recording, sealed)
         return sealed
 
@@ -521,10 +566,12 @@ class Service:
             case rec.Durable(frames):
                 if sight.recording is not None and self._meeting.started and self._meeting.state is not State.HANDOVER:
                     sight.recording.frames = frames
-                if self._copied is not None and self._copied == self._recording:
-                    self._copies.follow(report.file_bytes)
+                self._twins.durable(self._recording, report.file_bytes)
             case rec.LevelIs(level):
                 sight.level = level
+                asked = self._meeting.asked
+                if asked and self._meeting.state in BEFORE_START and level.level is not None and level.level > WELL_HEARD_DBFS:
+                    sight.heard |= {asked}
             case rec.SoundIs(alive):
                 sight.sound_alive = alive
             case rec.HearingIs(hello):
@@ -559,66 +606,26 @@ class Service:
         if self._meeting.microphone is not Microphone.LOST:
             self.happen(MicrophoneIs(Microphone.LOST))
 
-    def _on_copies(self) -> None:
-        """Copies that were verified are registered first, and only then told and counted."""
-        if self._ended:
-            return
-        self._sight.copies = self._copies.states
-        recording = self._copied
-        for state in self._copies.states:
-            if state.state != "verified":
-                self._being_registered.discard(state.stick)
-            elif recording is not None and state.stick not in self._being_registered:
-                self._being_registered.add(state.stick)
-                self._task(self._register_copy(recording, state), "verified")
-        self._count_copies()
-
-    async def _register_copy(self, recording: Recording, copy: CopyState) -> None:
-        path = self._sight.stick_paths.get(copy.stick)
-        if not any(known.folder == copy.folder for known in self._register.of(recording.id).copies):
-            await self._add_to_register(
-                "verified",
-                {
-                    "id": recording.id,
-                    "stick": str(path or copy.label),
-                    "label": copy.label,
-                    "folder": copy.folder,
-                    "method": copy.method,
-                    "bytes": copy.verified_bytes,
-                },
-            )
-        self._sight.registered |= {copy.stick}
-        self._count_copies()
-
-    def _count_copies(self) -> None:
-        states = self._copies.states
-        verified = {state.stick for state in states if state.state == "verified"}
-        registered = verified & self._sight.registered
-        settled = self._copies.settled and registered == verified
-        self.happen(CopiesAre(len(registered), settled))
-        if self._lingering and settled:
-            self._lingering = False
-            self._task(self._copies.stop(), "copies end")
-
     # ── the meeting's end ──
 
     def _parts(self) -> tuple[str, ...]:
         """The ids of all parts of this meeting's recording, first to last."""
         return (*self._earlier, self._recording.id) if self._recording else ()
 
-    async def _enter(self, event: str, party: Party | None, parts: tuple[str, ...]) -> None:
+    async def _enter_for(self, event: str, party: Party | None, parts: tuple[str, ...]) -> None:
         """What the two said at the handover counts for every part of the recording; a declined meeting leaves only the count."""
         if event == "declined":
-            await self._add_to_register(event, {})
+            await self._enter(event, {})
             return
         for recording_id in parts:
             fields: dict[str, Value] = {"id": recording_id, **({"party": party.value} if party else {})}
-            await self._add_to_register(event, fields)
+            await self._enter(event, fields)
 
-    async def _add_to_register(self, event: str, fields: dict[str, Value]) -> None:
-        now = stamp(self._clock, self._now())
+    async def _enter(self, event: str, fields: Mapping[str, Value]) -> None:
+        """A line in the register, durable on return; when the disk refuses, the room is told."""
+        now: dict[str, Value] = {**stamp(self._clock, self._now()), "boot": self._clock.boot()}
         try:
-            await self._small(lambda: self._register.add(event, {**fields, **now}))
+            await self._errands.on_disk(lambda: self._register.add(event, {**fields, **now}))
         except OSError:
             log.exception("the register could not be written; the line goes along with the next")
             self._sight.special.append(Trouble.NOT_REGISTERED)
@@ -634,11 +641,9 @@ class Service:
             self._recording, self._earlier = None, ()
             self._sight.recording = None
             self._sight.kept_until = None
-            self._lingering = not self._copies.settled
-            if not self._lingering:
-                self._task(self._copies.stop(), "copies end")
+            self._twins.let_go()
         elif before.state is State.DECLINED:
-            self._task(self._copies.stop(), "note ends")
+            self._errands.run(self._twins.drop(), "note ends")
 
     def _come_back(self) -> None:
         """To the handover of the first part; if the second one had begun, its copies have to be taken up again."""
@@ -648,49 +653,64 @@ class Service:
                 self._first_part.earlier,
                 self._first_part.shown,
             )
-            self._task(self._copy_again(self._first_part.recording), "copies")
+            self._errands.run(self._twins.again(self._first_part.recording), "copies")
         self._lines.clear()
         self._sight.agreement = None
         self._sight.part = len(self._earlier) + 1
 
-    async def _copy_again(self, recording: Recording) -> None:
-        self._copied = None
-        await self._copies.stop()
-        self._being_registered.clear()
-        self._copied = recording
-        self._copies.start(recording.folder)
-        self._copies.seal()
-
     async def _copy_note(self, text: str) -> None:
-        self._copied = None
         moment = self._clock.wall().astimezone(self._zone)
         name = f"{moment:%Y-%m-%d %H.%M} afspraak {self._store.new_id()}"
-        await self._copies.stop()
-        self._sight.registered = frozenset(self._sight.stick_paths)
-        self._copies.start_note(name, "AFSPRAAK.txt", text, int(moment.timestamp()) // 2 * 2)
+        await self._twins.note(name, text, int(moment.timestamp()) // 2 * 2)
 
     # ── what is watched ──
 
-    async def _watch_sticks(self) -> None:
-        async for event in self._sticks.watch():
-            if isinstance(event, StickCame):
-                self._sight.stick_paths[event.stick.key] = event.stick.path
-                self._copies.came(event.stick)
-                if len(self._sight.stick_paths) >= len(PARTIES):
-                    self._both_sticks_seen.set()
-            else:
-                self._copies.went(event.stick)
-
-    async def _watch_disk(self) -> None:
+    async def _keep_looking(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_AT_DISK_SECONDS)
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
             await self._look_at_disk()
+            await self._look_at_clock()
+            self._hands.look(self._now())
+            if (enough := power.is_enough()) is not self._sight.power:
+                self._sight.power = enough
+                self._publish()
+
+    async def _keep_beating(self) -> None:
+        """Also where nothing happens: who watches knows that what they saw last still holds."""
+        while True:
+            await asyncio.sleep(max(0.01, self._told_at + HEARTBEAT_SECONDS - self._loop.time()))
+            if self._loop.time() - self._told_at >= HEARTBEAT_SECONDS:
+                self._tell_watchers()
+
+    async def _look_at_clock(self) -> None:
+        """What it says is told to the room; a jump is a line in the journal, and a change of trust one in the register."""
+        look = self._clock.look()
+        if look.jumped is not None:
+            milliseconds = int(look.jumped.total_seconds() * 1000)
+            log.warning("the clock jumped by %d ms", milliseconds)
+            if self._meeting.started and self._meeting.state in UNDER_WAY:
+                fields: dict[str, Value] = {"jumped_ms": milliseconds}
+                await self._settle(Outcome(None, (self._in_recorder(lambda: self._recorder.line("clock", self._now(), fields)),)))
+        can_be_dated = self._register.has_undated and look.trust is not Trust.NONE
+        if look.jumped is not None or look.changed or can_be_dated:
+            jumped: Value = None if look.jumped is None else int(look.jumped.total_seconds() * 1000)
+            await self._enter("clock", {"jumped_ms": jumped})
+        self._sight.clock = self._clock.judged
+        longest = timedelta(days=self._config.retention.keep_days_without_handover)
+        self._sight.clock_too_long_unknown = self._clock.without_trust > longest
+        if self._clock.must_remember:
+            try:
+                await self._errands.on_disk(self._clock.remember)
+            except OSError:
+                log.exception("what is held of the clock could not be written; the next look tries again")
+        if look.changed or look.jumped is not None:
+            self._publish()
 
     async def _look_at_disk(self) -> None:
         """Is there room for a meeting; and for one that is being recorded: for how long?"""
         wanted = self._source.format
         second = wanted.rate * wanted.frame_bytes
-        free = (await self._small(lambda: shutil.disk_usage(self._places.recordings))).free - RESERVE_BYTES
+        free = (await self._errands.on_disk(lambda: shutil.disk_usage(self._places.recordings))).free - RESERVE_BYTES
         room = max(0, free // second)
         self._sight.seconds_left = max(0, room - LAST_SECONDS)
         least = LAST_SECONDS if self._meeting.started else int(self._config.meeting.minimum_free_hours * 3600)
@@ -702,6 +722,10 @@ class Service:
 
     async def _answer(self, request: RoomRequest) -> Reply:
         at = self._now()
+        if isinstance(request, CopyRequest | TakeInRequest):
+            return await self._at_rest.answer(request)
+        if isinstance(request, CancelRequest) and self._farewell.take_back():
+            return self._snapshot()
         if isinstance(request, AnnounceRequest) and (language := request.language) is not None:
             if language not in self._sight.languages:
                 there = ", ".join(self._sight.languages)
@@ -714,55 +738,88 @@ class Service:
         outcome = self.happen(event)
         await self._settle(outcome)
         if outcome.refused is not None:
-            why = outcome.refused.why
-            return Refused(why.value, speak(self._sight.language)(REFUSALS[why]), self._snapshot())
+            return self._refused(outcome.refused.why)
+        if isinstance(request, SwitchOffRequest) and request.now:
+            self._farewell.at_once()
         return self._snapshot()
 
-    async def _answer_admin(self, request: AdminRequest) -> Reply:  # noqa: ARG002 - there is one request so far
-        return Recordings(await self._small(self._list_recordings))
+    async def _answer_admin(self, request: AdminRequest, by: str) -> Reply:
+        return await self._administration.answer(request, by)
 
-    def _list_recordings(self) -> list[KeptRecording]:
-        rank = {recording_id: n for n, recording_id in enumerate(self._register.order)}
-        oldest_first = sorted(self._store.all(), key=lambda recording: rank.get(recording.id, len(rank)))
-        kept = [(recording, self._register.of(recording.id)) for recording in oldest_first]
-        return [kept_recording(recording, what, goes_at(what, self._config.retention)) for recording, what in kept]
+    def _must_wait(self) -> Refused | None:
+        return None if self._meeting.state is State.IDLE else self._refused(Refusal.MEETING_GOES_ON)
 
-    # ── fingers (called by gpiozero's threads) ──
+    def _stick_came_or_went(self) -> None:
+        if self._meeting.state is State.IDLE:
+            self._at_rest.stick_came()
 
-    def pressed(self, party: Party | None, at: int) -> None:
-        self._from_thread(lambda: self.happen(Press(party, at)))
+    def _sticks_may_go(self) -> bool:
+        """An interrupted recording may get a second part, on the same sticks."""
+        recording = self._sight.recording
+        return recording is None or (recording.sha256 is not None and not recording.interrupted)
 
-    def held(self, at: int) -> None:
-        self._from_thread(lambda: self.happen(Hold(at)))
+    def _in_use(self) -> tuple[str, ...]:
+        """The ids of what the room, or a stick, still has its hands on."""
+        first = (*self._first_part.earlier, self._first_part.recording.id) if self._first_part else ()
+        return (*self._parts(), *first, *self._twins.in_use)
 
-    # ── small things ──
+    def _refused(self, why: Refusal) -> Refused:
+        return Refused(why.value, speak(self._sight.language)(REFUSALS[why]), self._snapshot())
 
-    def _agreement(self, language: str) -> Agreement:
-        """The wording as it stands now, filled in."""
-        texts = self._texts(language)
-        organisation = self._config.organisation
-        say = speak(language)
-        places = {
-            "date": day(at_the_latest(self._clock.wall().astimezone(self._zone), self._config.retention), say),
-            "contact": organisation.contact or say(N_("the professional at this table")),
-            "organisation": organisation.name or say(N_("the organisation")),
-        }
-        return Agreement(language, fill(texts.announcement, places), fill(texts.agreement, places))
+    # ── switching off ──
 
-    def _texts(self, language: str) -> Texts:
-        """The organisation's texts as they stand now; when somebody is just making a mistake in them, as they stood before."""
-        try:
-            self._good_texts[language] = agreement_texts(self._places, language)
-        except ConfigError as error:
-            log.warning("the wording is used as it was: %s", error)
-        return self._good_texts[language]
+    def _not_copied_yet(self) -> list[str]:
+        """The sticks that a copy still goes to."""
+        if not self._twins.in_use:
+            return []
+        return [state.label for state in self._twins.states if state.state in {"waiting", "following"}]
 
-    def _keep_until(self, began: Begun | None) -> datetime | None:
-        """The same after a restart as before it: from the beginning, as both read in the agreement."""
-        return at_the_latest(began.local.astimezone(self._zone), self._config.retention) if began else None
+    async def _switch_off(self) -> None:
+        """The machine, where the service is a unit of its system; elsewhere the service alone."""
+        if "STATE_DIRECTORY" in os.environ:
+            await power.switch_off()
+        else:
+            self._stopped.set()
+
+    # ── what the journal is told beside the meeting's own lines ──
+
+    def _on_own_sound(self, tone: str) -> None:
+        """The appliance's own sound is in the recording too: the journal says where."""
+        if self._meeting.state is State.RECORDING:
+            self._errands.run(self._note_tone(tone, self._now()), "tone")
+
+    async def _note_tone(self, tone: str, at: int) -> None:
+        if self._beginning is None or await self._beginning:
+            await self._in_recorder(lambda: self._recorder.line("tone", at, {"tone": tone}))
+
+    def _note_sticks(self) -> list[Pending]:
+        """A stick that goes or comes after somebody confirmed: they had agreed on it as it was."""
+        before = self._usable
+        self._usable = {state.stick: state.label for state in self._twins.states if is_usable(state)}
+        if self._meeting.state not in UNDER_WAY or not self._meeting.confirmed or (self._meeting.started and not self._recording):
+            return []
+        went = [self._note("stick-failed", {"stick": before[stick]}) for stick in before.keys() - self._usable.keys()]
+        came = [self._note("stick-came", {"stick": self._usable[stick]}) for stick in self._usable.keys() - before.keys()]
+        return [later for later in (*went, *came) if later is not None]
+
+    def _note(self, event: str, fields: dict[str, Value]) -> Pending | None:
+        """A line that waits until there is a recording."""
+        at = self._now()
+        if self._meeting.started:
+            return self._in_recorder(lambda: self._recorder.line(event, at, fields))
+        self._lines.append((event, {**stamp(self._clock, at), **fields}))
+        return None
+
+    # ── what is told ──
+
+    def _keep_until(self, began: Begun | None, days: Retention) -> datetime | None:
+        """The same after a restart as before it: from the beginning, as both read in the agreement. None without a trusted clock."""
+        local = began.local if began else None
+        return at_the_latest(local.astimezone(self._zone), days) if local else None
 
     def _snapshot(self) -> Snapshot:
-        self._sight.copies = self._copies.states
+        self._sight.copies = self._twins.states
+        self._sight.leaving, self._sight.switch_off_failed = self._farewell.waits_for, self._farewell.failed
         told = self._meeting
         if self._unclosed:
             told = replace(self._before_closing, storing=told.storing, microphone=told.microphone)
@@ -770,35 +827,36 @@ class Service:
 
     def _publish(self) -> None:
         """One snapshot for all that happened in this turn of the loop."""
+        self._stay_on.want(on=self._meeting.started and self._meeting.state in UNDER_WAY | {State.SEALING})
         if not self._publish_due:
             self._publish_due = True
             self._loop.call_soon(self._tell_watchers)
 
     def _tell_watchers(self) -> None:
         self._publish_due = False
+        self._told_at = self._loop.time()
         self._watchers.changed()
+        if self._config.sound.prompts:
+            self._prompt()
+        self._parts_of_table.second_lamp.say(self._signal())
+
+    def _prompt(self) -> None:
+        """Say aloud what changed."""
+        before, self._prompted = self._prompted, self._snapshot()
+        words = prompt(before, self._prompted)
+        if words:
+            self._parts_of_table.loudspeaker.say(Spoken(self._prompted.language, words))
+
+    def _signal(self) -> Signal:
+        if self._config.light.trouble_pin is None:
+            return Signal.NOTHING
+        if any(trouble(self._meeting, self._sight)):
+            return Signal.TROUBLE
+        stands_still = self._meeting.started and self._meeting.state in UNDER_WAY - {State.RECORDING}
+        return Signal.STANDS_STILL if stands_still else Signal.NOTHING
 
     def _now(self) -> int:
         return self._clock.monotonic_ns()
-
-    def _from_thread(self, call: Callable[[], object]) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(call)
-
-    async def _small(self, work: Callable[[], Result]) -> Result:
-        """In the one thread for the disk's small things, in order."""
-        return await self._loop.run_in_executor(self._small_things, work)
-
-    def _task(self, work: Coroutine[Any, Any, Result], name: str) -> asyncio.Task[Result]:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._task_done)
-        return task
-
-    def _task_done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s failed", task.get_name(), exc_info=error)
 
 
 def _gaps(entries: Sequence[Entry], rate: int) -> list[GapView]:
@@ -825,7 +883,12 @@ def source_spec(config: Config, source: str | None, pace: str) -> SourceSpec:
     return SourceSpec(spec, pace, PcmFormat(audio.rate, audio.bits, audio.channels), audio.latency_seconds)
 
 
-def folder_sticks(folders: tuple[Path, ...]) -> Sticks:
-    from appliance.copies.sticks import FolderSticks
+def sticks_from(folders: tuple[Path, ...]) -> Sticks:
+    """Folders that stand for sticks; without any, the sticks that are in this machine."""
+    if folders:
+        from appliance.copies.sticks import FolderSticks
 
-    return FolderSticks(folders)
+        return FolderSticks(folders)
+    from appliance.copies.udisks import UDisksSticks
+
+    return UDisksSticks()

@@ -7,20 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from appliance import __version__
 from appliance.agreement import PARTIES, Agreement, Party
-from appliance.audio.level import Level
+from appliance.audio.level import Hint, Level
 from appliance.clock import rfc3339
+from appliance.copies.beforehand import Shortage, shortage_in_words
 from appliance.copies.copying import CopyState, Why
+from appliance.copies.sentences import refused_in_words, slow_in_words
+from appliance.copies.sticks import Stick, StickRefused
 from appliance.meeting import BEFORE_START, Meeting, Microphone, State
-from appliance.protocol import CopyView, GapView, KeptRecording, LevelView, RecordingView, Snapshot
-from appliance.store import Kept, Recording
+from appliance.protocol import CheckView, CopyView, GapView, KeptRecording, LevelView, RecordingView, Snapshot
+from appliance.register import Kept
+from appliance.store import Recording
+from appliance.trust import Judged, Trust
+from appliance.twin_words import twin_words
 from appliance.words import Say, Trouble, span, speak
 
 UNDER_WAY = BEFORE_START | {State.RECORDING, State.PAUSED}
+
+HINTS = {Hint.TOO_QUIET: Trouble.TOO_QUIET, Hint.TOO_LOUD: Trouble.TOO_LOUD}
 
 STICK_TROUBLE: dict[Why, Trouble] = {
     "full": Trouble.STICK_FULL,
@@ -64,7 +72,12 @@ class Sight:
     copies: tuple[CopyState, ...] = ()
     registered: frozenset[str] = frozenset()
     """Sticks whose copy the register says is verified; until then it is not told."""
-    stick_paths: dict[str, Path] = field(default_factory=dict)
+    sticks: dict[str, Stick] = field(default_factory=dict)
+    """Every stick that was in, by its key."""
+    refused: dict[str, StickRefused] = field(default_factory=dict)
+    """Sticks that are in and cannot be used."""
+    shortages: dict[str, Shortage] = field(default_factory=dict)
+    """Sticks that are in and on which the longest meeting does not fit."""
     light: bool = False
     level: Level | None = None
     sound_alive: bool = True
@@ -75,6 +88,22 @@ class Sight:
     """What the disk refused, until the next meeting."""
     buttons: int = 1
     part: int = 1
+    clock: Judged | None = None
+    clock_too_long_unknown: bool = False
+    """There was no trusted time for longer than recordings are to be kept: nothing is erased meanwhile."""
+    zone: tzinfo = UTC
+    heard: frozenset[Party] = frozenset()
+    """Who was asked while a voice was loud enough, in this meeting."""
+    held_since: int | None = None
+    """Monotonic ns: since when a hold may come of a finger on the button."""
+    hold_seconds: float = 1.5
+    button_stuck: bool = False
+    power: bool | None = None
+    """Whether there is enough of it; None where nothing tells."""
+    comparison: str | None = None
+    """Of two sticks that were put in while nobody met."""
+    leaving: list[str] | None = None
+    switch_off_failed: bool = False
 
 
 def snapshot(meeting: Meeting, sight: Sight, at_ms: int) -> Snapshot:
@@ -95,7 +124,7 @@ def snapshot(meeting: Meeting, sight: Sight, at_ms: int) -> Snapshot:
         received=_in_order(meeting.received),
         later=_in_order(meeting.later),
         verified=meeting.verified,
-        level=LevelView(sight.level.level, sight.level.peak) if sight.level else None,
+        level=LevelView(sight.level.level, sight.level.peak, sight.level.clipped) if sight.level else None,
         microphone=meeting.microphone.value,
         language=sight.language,
         languages=list(sight.languages),
@@ -106,6 +135,16 @@ def snapshot(meeting: Meeting, sight: Sight, at_ms: int) -> Snapshot:
         touch=meeting.touch,
         buttons=sight.buttons,
         part=sight.part,
+        comparison=sight.comparison if meeting.state is State.IDLE else None,
+        clock=sight.clock.seen.wall.astimezone(sight.zone).isoformat(timespec="minutes") if sight.clock else None,
+        clock_trust=sight.clock.trust.value if sight.clock else Trust.NONE.value,
+        summing_up=meeting.summing_up,
+        held_since=None if sight.held_since is None else sight.held_since // 1_000_000,
+        hold_seconds=sight.hold_seconds,
+        checks=list(_checks(meeting, sight)),
+        heard=_in_order(sight.heard),
+        twin_words=list(twin_words(recording.sha256)) if recording and recording.sha256 else [],
+        leaving=sight.leaving,
         version=__version__,
     )
 
@@ -122,6 +161,45 @@ def trouble(meeting: Meeting, sight: Sight) -> Iterator[str]:
     yield from _little_room(meeting, sight, say)
     yield from _microphone_trouble(meeting, sight, say)
     yield from _stick_trouble(meeting, sight, say)
+    yield from _clock_trouble(meeting, sight, say)
+    if sight.button_stuck:
+        yield say(Trouble.BUTTON_STUCK)
+    if sight.power is False:
+        yield say(Trouble.POWER_WEAK)
+    if sight.switch_off_failed:
+        yield say(Trouble.NOT_SWITCHED_OFF)
+
+
+def _checks(meeting: Meeting, sight: Sight) -> Iterator[CheckView]:
+    """What is looked at before the start. It reports, and holds nothing up: what is bad has its sentence in the trouble."""
+    if meeting.state not in BEFORE_START or meeting.started:
+        return
+    heard = meeting.microphone is Microphone.HEARD
+    dead = heard and not sight.sound_alive
+    yield CheckView("microphone", "bad" if dead or meeting.microphone is Microphone.LOST else "good" if heard else "waiting")
+    yield CheckView("sticks", "good" if usable_sticks(sight.copies) >= len(PARTIES) else "bad")
+    if sight.clock is not None:
+        yield CheckView("clock", "bad" if sight.clock.trust is Trust.NONE else "good")
+    if sight.power is not None:
+        yield CheckView("power", "good" if sight.power else "bad")
+    yield CheckView("room", "good" if meeting.room_on_disk and sight.disk_well else "bad")
+
+
+def usable_sticks(copies: Sequence[CopyState]) -> int:
+    """Sticks that take a copy, as far as is known."""
+    return sum(map(is_usable, copies))
+
+
+def is_usable(copy: CopyState) -> bool:
+    return copy.state in {"waiting", "following", "verified"}
+
+
+def _clock_trouble(meeting: Meeting, sight: Sight, say: Say) -> Iterator[str]:
+    """Said while it can still be mended, and while there is nothing that matters more: before the start."""
+    if meeting.state is State.IDLE and sight.clock_too_long_unknown:
+        yield say(Trouble.CLOCK_TOO_LONG_UNKNOWN)
+    if meeting.state in BEFORE_START and not meeting.started and sight.clock is not None and sight.clock.trust is Trust.NONE:
+        yield say(Trouble.CLOCK_NOT_TRUSTED)
 
 
 def _little_room(meeting: Meeting, sight: Sight, say: Say) -> Iterator[str]:
@@ -136,8 +214,11 @@ def _little_room(meeting: Meeting, sight: Sight, say: Say) -> Iterator[str]:
 
 
 def _microphone_trouble(meeting: Meeting, sight: Sight, say: Say) -> Iterator[str]:
-    if meeting.state in UNDER_WAY and meeting.microphone is Microphone.HEARD and not sight.sound_alive:
-        yield say(Trouble.MICROPHONE_DEAD)
+    if meeting.state in UNDER_WAY and meeting.microphone is Microphone.HEARD:
+        if not sight.sound_alive:
+            yield say(Trouble.MICROPHONE_DEAD)
+        elif sight.level is not None and sight.level.hint is not None and meeting.state is not State.PAUSED:
+            yield say(HINTS[sight.level.hint])
     if meeting.microphone is not Microphone.LOST or meeting.state not in UNDER_WAY:
         return
     if meeting.started and sight.recording is not None:
@@ -149,6 +230,14 @@ def _microphone_trouble(meeting: Meeting, sight: Sight, say: Say) -> Iterator[st
 def _stick_trouble(meeting: Meeting, sight: Sight, say: Say) -> Iterator[str]:
     if meeting.state in {State.IDLE, State.DECLINED}:
         return
+    for refused in sight.refused.values():
+        yield refused_in_words(refused, say)
+    for key, short in sight.shortages.items():
+        if not meeting.started and key in sight.sticks:
+            yield shortage_in_words(sight.sticks[key], short, say)
+    for state in sight.copies:
+        if (slow := slow_in_words(state, say)) is not None:
+            yield slow
     usable = [state for state in sight.copies if state.state in {"waiting", "following", "verified"}]
     for state in sight.copies:
         if state.state in {"failed", "unfinished"}:
@@ -171,7 +260,8 @@ def _recording(recording: RecordingInSight) -> RecordingView:
 
 def _copy(state: CopyState, sight: Sight) -> CopyView:
     told = "following" if state.state == "verified" and state.stick not in sight.registered else state.state
-    path = sight.stick_paths.get(state.stick)
+    stick = sight.sticks.get(state.stick)
+    path = stick.path if stick else None
     return CopyView(
         stick=str(path) if path else state.stick,
         folder=state.folder,
@@ -199,5 +289,10 @@ def kept_recording(recording: Recording, kept: Kept, goes_at: datetime | None) -
         interrupted=kept.interrupted,
         copies=[CopyView(copy.stick, copy.folder, "verified", copy.bytes, copy.bytes, copy.label) for copy in kept.copies],
         goes_at=rfc3339(goes_at) if goes_at else None,
-        hold=False,
+        hold=kept.hold is not None,
+        hold_reason=kept.hold.reason if kept.hold else None,
+        hold_until=rfc3339(kept.hold.until) if kept.hold and kept.hold.until else None,
+        received=_in_order(frozenset(kept.received)),
+        begun=rfc3339(kept.begun_at) if kept.begun_at else None,
+        journal=kept.journal_head,
     )

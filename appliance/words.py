@@ -77,6 +77,17 @@ MONTHS = (
 )
 
 
+WEEKDAYS = (
+    N_("Monday"),
+    N_("Tuesday"),
+    N_("Wednesday"),
+    N_("Thursday"),
+    N_("Friday"),
+    N_("Saturday"),
+    N_("Sunday"),
+)
+
+
 def day(moment: date, say: Say) -> str:
     """A day as people say it: 7 December 2026, 7 december 2026."""
     return f"{moment.day} {say(MONTHS[moment.month - 1])} {moment.year}"
@@ -96,7 +107,21 @@ class Trouble(StrEnum):
     MICROPHONE_DEAD = N_(
         "The microphone gives no sound at all, not even of the room. What was recorded is safe. Check its plug and its switch."
     )
+    TOO_QUIET = N_(
+        "We hear the table only very softly. What was recorded is safe. Is somebody speaking? Then put the microphone closer."
+    )
+    TOO_LOUD = N_(
+        "It is too loud for the microphone, and the sound crackles. What was recorded is safe. Put the microphone further away."
+    )
     DISK_FAILING = N_("The device's own disk gives errors. What was stored before is safe. We keep trying.")
+    CLOCK_NOT_TRUSTED = N_(
+        "Nobody knows whether this device's clock is right. The recording will have no date; how long it is, is right. "
+        "Say the date aloud. The administrator can confirm the clock."
+    )
+    CLOCK_TOO_LONG_UNKNOWN = N_(
+        "For many days nobody has known whether this device's clock is right. All recordings are safe, and none is erased. "
+        "The administrator can confirm the clock."
+    )
     HALF_AN_HOUR_LEFT = N_("The device has room for {minutes} more minutes. All up to now is safe. Keep an eye on the time.")
     TEN_MINUTES_LEFT = N_(
         "In {minutes} minutes the device is full. All up to now is safe. Round off the meeting: it then stops by itself."
@@ -104,6 +129,9 @@ class Trouble(StrEnum):
     DISK_FULL = N_("The device has too little room. What was recorded is safe. Ask the administrator to make room.")
     NOT_BEGUN = N_("The recording could not begin: the device's own disk refused it. Nothing was recorded. Press again.")
     NOT_SEALED = N_("The recording is stored, but could not be closed yet. It is safe. Switch the device off and on.")
+    BUTTON_STUCK = N_("The button is down, or stuck. Nothing has changed. Let go of it, or tap it. The keys still work.")
+    POWER_WEAK = N_("The device gets too little power. What was recorded is safe. Use its own plug and cable.")
+    NOT_SWITCHED_OFF = N_("The device could not switch itself off. Everything is safe. Call the administrator.")
     NOT_REGISTERED = N_("The device's own list could not be written. The recording is safe. Call the administrator.")
     NO_STICK = N_("There is no stick in the device. Put in two, so that each of you can take the recording home.")
     ONE_STICK = N_("There is only one stick in the device. Put in a second one, so that each of you can take one home.")
@@ -116,5 +144,21 @@ class Trouble(StrEnum):
     )
     STICK_DIFFERENT = N_("The stick {stick} does not keep what is written on it. The recording is safe. Put in another stick.")
     STICK_BROKEN = N_("The stick {stick} gives errors. The recording is safe. Put in another stick.")
+    STICK_FILE_SYSTEM = N_(
+        "Not every computer can read the stick {stick}. Nothing on it has changed. Put in another stick: FAT32 or exFAT."
+    )
+    STICK_NOT_FORMATTED = N_("The stick {stick} was never made ready for use. Nothing on it has changed. Put in another stick.")
+    STICK_LOCKED = N_("The stick {stick} is locked with a password. Nothing on it has changed. Put in another stick.")
+    STICK_DAMAGED = N_("The stick {stick} cannot be opened: it is damaged. Nothing on it has changed. Put in another stick.")
+    STICK_WRITE_PROTECTED = N_("The stick {stick} cannot be written on. Is there a switch on its side? Or put in another stick.")
+    STICK_SMALL = N_(
+        "On the stick {stick} there is room for {minutes} minutes. If you need longer, put in a larger or emptier stick."
+    )
+    STICK_FILE_LIMIT = N_(
+        "The stick {stick} can hold {minutes} minutes in one piece. If you need longer, put in a stick that is formatted as exFAT."
+    )
+    STICK_BEHIND = N_(
+        "The stick {stick} is slow. The recording is safe. After the meeting, leave it in for about {minutes} more minutes."
+    )
     STICK_SLOW = N_("The stick {stick} has stopped taking anything. The recording is safe. Take it out and put it back.")
     ORIGINAL_BROKEN = N_("The copy on {stick} could not be made. The recording is safe on this device. Call the administrator.")

@@ -2,12 +2,14 @@
 
     python -m tests.pictures DIR
 
-writes SVG, and PNG beside it where `rsvg-convert` is there (Debian package librsvg2-bin), with one contact sheet a size and language.
+writes SVG, and PNG beside it where `rsvg-convert` is there (Debian package librsvg2-bin), in full colour and as the bare console's sixteen
+colours show it, with one contact sheet for each size, language and kind of display.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import subprocess
 import sys
@@ -17,19 +19,21 @@ from pathlib import Path
 from appliance.ui.app import RoomApp
 from tests.ui.looking import shown
 from tests.ui.room import a_room, every_screen, snapshot, until
+from tests.ui.test_colours import VGA, on_the_console
 from tests.ui.translations import compile_translations
 
+CONSOLE = "console"
 SIZES = ((100, 30), (80, 24), (50, 15))
 LANGUAGES = ("nl", "en")
 
 
-async def draw(folder: Path, size: tuple[int, int], language: str) -> list[Path]:
-    """The SVGs of every screen in one size and language."""
+async def draw(folder: Path, size: tuple[int, int], language: str, display: str = "table") -> list[Path]:
+    """The SVGs of every screen in one size and language, on the table's display or on the bare console."""
     drawn = []
     with tempfile.TemporaryDirectory(prefix="room") as place:
         socket_path = Path(place) / "control.sock"
         async with a_room(socket_path, snapshot("idle", language)) as room:
-            app = RoomApp(socket_path)
+            app = RoomApp(socket_path, few_glyphs=display == CONSOLE)
             async with app.run_test(size=size) as pilot:
                 for name, now in every_screen(language):
                     stamp = room.stamped(now)
@@ -37,9 +41,26 @@ async def draw(folder: Path, size: tuple[int, int], language: str) -> list[Path]
                     await until(lambda stamp=stamp: app.newest is not None and app.newest.at >= stamp)  # type: ignore[misc]
                     await until(lambda: shown(app).now == app.newest)
                     await pilot.pause()
-                    drawn.append(folder / f"{name}-{language}-{size[0]}x{size[1]}.svg")
-                    drawn[-1].write_text(with_its_spaces(app.export_screenshot(title="meeting-recorder")), encoding="utf-8")
+                    await pilot.pause()
+                    drawn.append(folder / f"{name}-{language}-{size[0]}x{size[1]}{'-16' if display == CONSOLE else ''}.svg")
+                    picture = with_its_spaces(app.export_screenshot(title="meeting-recorder"))
+                    drawn[-1].write_text(in_sixteen(picture) if display == CONSOLE else picture, encoding="utf-8")
     return drawn
+
+
+def in_sixteen(svg: str) -> str:
+    """As the bare console shows it: each colour is its nearest of sixteen, and bold letters are the bright ones."""
+
+    def nearest(colour: str, *, bold: bool) -> str:
+        number = on_the_console(colour)
+        return "#{:02x}{:02x}{:02x}".format(*VGA[number + 8 if bold and number < 8 else number])
+
+    def of_a_rule(rule: re.Match[str]) -> str:
+        bold = "font-weight: bold" in rule[0]
+        return re.sub(r"#[0-9a-fA-F]{6}", lambda colour: nearest(colour[0], bold=bold), rule[0])
+
+    rules = re.sub(r"\.terminal-\S+-r\d+ \{[^}]*\}", of_a_rule, svg)
+    return re.sub(r'(<rect fill=")(#[0-9a-fA-F]{6})', lambda rect: rect[1] + nearest(rect[2], bold=False), rules)
 
 
 def with_its_spaces(svg: str) -> str:
@@ -66,10 +87,11 @@ def main(folder: Path) -> None:
     renderer = shutil.which("rsvg-convert")
     for size in SIZES:
         for language in LANGUAGES:
-            pictures = asyncio.run(draw(folder, size, language))
-            if renderer:
-                pictures = as_png(pictures)
-            contact_sheet(folder, f"all-{language}-{size[0]}x{size[1]}", pictures)
+            for display in ("table", CONSOLE):
+                pictures = asyncio.run(draw(folder, size, language, display))
+                if renderer:
+                    pictures = as_png(pictures)
+                contact_sheet(folder, f"all-{language}-{size[0]}x{size[1]}-{display}", pictures)
     sys.stdout.write(
         f"{folder}: " + ("SVG and PNG\n" if renderer else "SVG only: there is no rsvg-convert here (librsvg2-bin)\n")
     )

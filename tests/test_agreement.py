@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from appliance.agreement import Agreement, Party, WordingError, fill, is_complete
+from appliance.agreement import Agreement, Party, WordingError, fill, is_complete, left_out_words
 
 
 def test_tip_2_both_parties_confirm_and_neither_for_the_other() -> None:
@@ -37,3 +37,14 @@ def test_the_version_is_the_hash_of_the_file_in_the_copy() -> None:
     one = Agreement("nl", "Zullen we?", "Wij nemen dit gesprek op.")
     assert one.version == hashlib.sha256(one.as_file()).hexdigest()
     assert one.version != Agreement("nl", "Zullen we?", "Wij nemen dit gesprek op").version
+
+
+@pytest.mark.parametrize(
+    "word", ["toestemming", "Toestemmingsformulier", "toegestemd", "het toestemmen", "consent", "CONSENTED", "permission"]
+)
+def test_rule_t2_words_that_ask_for_leave_are_found_in_a_wording(word: str) -> None:
+    assert left_out_words(f"Wij geven elkaar {word} voor de opname.") != ()
+
+
+def test_rule_t2_an_agreement_between_equals_has_none_of_them() -> None:
+    assert left_out_words("Wij spreken af: niemand knipt erin. We agree on this, and both confirm. Instemmen mag.") == ()

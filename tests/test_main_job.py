@@ -165,7 +165,7 @@ def test_rule_1_declining_stores_no_audio_and_leaves_a_count(table: Table) -> No
     assert table.do(protocol.CancelRequest()).state == "idle"
     assert table.recordings() == []
     (line,) = register_of(table)
-    assert line.keys() == {"event", "n", "prev", "mono_us", "wall"}
+    assert line.keys() == {"event", "n", "prev", "mono_us", "wall", "trust", "boot"}
     assert not [path for path in table.root.rglob("*") if path.is_file() and path.stat().st_size > 100_000]
 
 

@@ -28,6 +28,7 @@ from appliance.meeting import (
     Join,
     Journal,
     Later,
+    Leave,
     Light,
     Mark,
     Meeting,
@@ -54,6 +55,8 @@ from appliance.meeting import (
     StoreFrom,
     StoreUntil,
     Storing,
+    SumUp,
+    SwitchOff,
     Tone,
     found,
     handle,
@@ -226,6 +229,54 @@ def test_after_the_start_nothing_discards(event: MeetingEvent) -> None:
     assert handle(at(State.PAUSED), event) == (at(State.PAUSED), ())
 
 
+# ── the closing summary, and the stop that never waits for it
+
+
+def test_a_closing_summary_is_a_chapter_and_the_recording_goes_on() -> None:
+    meeting, effects = handle(at(State.RECORDING), SumUp(at=9))
+    assert (meeting.state, meeting.summing_up) == (State.RECORDING, True)
+    assert effects == (Journal("summary", 9),)
+    assert handle(meeting, SumUp(at=10)) == (meeting, ())
+
+
+def test_whoever_goes_on_after_all_takes_the_summary_back() -> None:
+    summing_up, _ = handle(at(State.RECORDING), SumUp())
+    meeting, effects = handle(summing_up, Resume(at=11))
+    assert meeting == at(State.RECORDING)
+    assert effects == (Journal("summary-left", 11),)
+    assert refused(meeting, Resume()) is Refusal.NOT_NOW
+
+
+@pytest.mark.parametrize("stop", [Stop(at=12), Hold(at=12)])
+@pytest.mark.parametrize("summed_up", [True, False])
+def test_a_stop_by_anyone_ends_the_recording_at_once_and_never_asks_for_a_summary(stop: MeetingEvent, summed_up: bool) -> None:
+    meeting, _ = walk(at(State.RECORDING), *([SumUp()] if summed_up else []))
+    over, effects = handle(meeting, stop)
+    assert (over.state, over.summing_up) == (State.SEALING, False)
+    assert [effect for effect in effects if isinstance(effect, Finish)]
+
+
+@pytest.mark.parametrize("event", [Press(), Pause(), Join(), Cancel()])
+def test_a_summary_that_is_interrupted_is_no_longer_asked_for(event: MeetingEvent) -> None:
+    assert not walk(at(State.RECORDING), SumUp(), event)[0].summing_up
+
+
+def test_only_what_is_recorded_can_be_summed_up() -> None:
+    for state in set(State) - {State.RECORDING}:
+        assert refused(at(state), SumUp()) is Refusal.NOT_RECORDING
+
+
+# ── switching off
+
+
+def test_the_appliance_is_switched_off_between_meetings_and_never_in_one() -> None:
+    for state in State:
+        if state in {State.IDLE, State.DECLINED, State.HANDOVER}:
+            assert handle(at(state), SwitchOff()) == (at(state), (Leave(),))
+        else:
+            assert refused(at(state), SwitchOff()) is Refusal.MEETING_GOES_ON
+
+
 # ── handover
 
 
@@ -307,6 +358,18 @@ def test_with_a_button_each_the_other_one_is_not_deaf() -> None:
     assert meeting.state is State.AGREED
 
 
+def test_with_a_button_each_a_guest_confirms_at_either_one_and_never_by_haste() -> None:
+    joined, _ = walk(Meeting(), Announce(), Join(), Press(CLIENT, at=0), Press(PROFESSIONAL, at=1 * SECOND))
+    assert joined.asked is GUEST
+    assert walk(joined, Press(PROFESSIONAL, at=2 * SECOND - 1))[0].confirmed == BOTH, "a bounce"
+    assert walk(joined, Press(CLIENT, at=2 * SECOND))[0].state is State.AGREED
+
+
+def test_with_a_button_each_nobody_presses_for_the_other_however_often() -> None:
+    meeting, _ = walk(Meeting(), Announce(), Join(), *[Press(CLIENT, at=n * 2 * SECOND) for n in range(5)])
+    assert meeting.confirmed == {CLIENT}
+
+
 def test_a_hold_before_the_start_is_rather_not_and_never_a_recording() -> None:
     for state in (State.ANNOUNCING, State.AGREEING, State.AGREED):
         assert handle(at(state), Hold())[0].state is State.DECLINED
@@ -377,20 +440,21 @@ def test_a_mark_is_made_only_in_a_recording() -> None:
 
 
 PEOPLE: tuple[MeetingEvent, ...] = (
-    Announce(), *[Confirm(p) for p in Party], Start(), Pause(), Resume(), Join(), Mark(CLIENT), Stop(), Cancel(), Decline(),
+    Announce(), *[Confirm(p) for p in Party], Start(), Pause(), Resume(), Join(), Mark(CLIENT), SumUp(), Stop(), Cancel(), Decline(),
+    SwitchOff(),
     *[Received(p) for p in Party], *[Later(p) for p in Party],
 )  # fmt: skip
 
 ALLOWED: dict[State, dict[str, State]] = {
-    State.IDLE: {"Announce": State.ANNOUNCING},
+    State.IDLE: {"Announce": State.ANNOUNCING, "SwitchOff": State.IDLE},
     State.ANNOUNCING: {"Confirm": State.AGREEING, "Join": State.ANNOUNCING, "Cancel": State.IDLE, "Decline": State.DECLINED},
     State.AGREEING: {"Confirm": State.AGREED, "Join": State.AGREEING, "Cancel": State.IDLE, "Decline": State.DECLINED},
     State.AGREED: {
         "Confirm": State.AGREED, "Start": State.RECORDING, "Join": State.AGREEING, "Cancel": State.IDLE, "Decline": State.DECLINED
     },
     State.RECORDING: {
-        "Pause": State.PAUSED, "Join": State.AGREEING, "Mark": State.RECORDING, "Stop": State.SEALING, "Cancel": State.PAUSED,
-        "Decline": State.PAUSED,
+        "Pause": State.PAUSED, "Join": State.AGREEING, "Mark": State.RECORDING, "SumUp": State.RECORDING, "Stop": State.SEALING,
+        "Cancel": State.PAUSED, "Decline": State.PAUSED,
     },
     State.PAUSED: {
         "Resume": State.RECORDING, "Join": State.AGREEING, "Stop": State.SEALING, "Cancel": State.PAUSED,
@@ -398,8 +462,10 @@ ALLOWED: dict[State, dict[str, State]] = {
     },
     State.SEALING: {},
     State.COPYING: {"Later": State.HANDOVER},
-    State.HANDOVER: {"Received": State.HANDOVER, "Later": State.HANDOVER},
-    State.DECLINED: {"Announce": State.ANNOUNCING, "Cancel": State.IDLE, "Decline": State.DECLINED},
+    State.HANDOVER: {"Received": State.HANDOVER, "Later": State.HANDOVER, "SwitchOff": State.HANDOVER},
+    State.DECLINED: {
+        "Announce": State.ANNOUNCING, "Cancel": State.IDLE, "Decline": State.DECLINED, "SwitchOff": State.DECLINED
+    },
 }  # fmt: skip
 
 
@@ -480,6 +546,8 @@ class Room:
                 self.microphone_open = False
             case End() | ComeBack():
                 assert not self.gate_open
+            case Leave():
+                assert not self.gate_open, "switched off in the middle of a recording"
 
     def check(self) -> None:
         m = self.meeting
@@ -492,6 +560,7 @@ class Room:
         assert len(m.received) <= max(m.verified, len(m.received & BOTH)), "more received than parties"
         if m.state is State.AGREED:
             assert m.is_agreed
+        assert not m.summing_up or m.state is State.RECORDING
 
 
 WAYS_OUT: dict[State, list[MeetingEvent]] = {
@@ -515,7 +584,7 @@ people = st.one_of(
     st.builds(Decline, st.sampled_from(list(Alternative)), st.sampled_from([None, "een notitie"]), times),
     st.builds(Cancel, times),
     st.builds(Received, parties, times), st.builds(Later, parties, times), st.builds(Press, st.none() | parties, times),
-    st.builds(Hold, times),
+    st.builds(Hold, times), st.builds(SumUp, times), st.builds(SwitchOff, times),
 )  # fmt: skip
 likely = st.sampled_from(
     [

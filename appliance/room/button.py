@@ -16,6 +16,15 @@ from appliance.agreement import Party
 class Fingers(Protocol):
     """Who wants to know. Called in any thread, and must return at once. `at`: monotonic nanoseconds."""
 
+    def down(self, party: Party | None, at: int) -> None:
+        """A finger is on the button: a press will come of it, or a hold."""
+
+    def let_go(self, party: Party | None, at: int) -> None:
+        """After `down` or `stuck`, whatever came of it."""
+
+    def stuck(self, party: Party | None, at: int) -> None:
+        """It was down already when the appliance began to look: nothing will come of it."""
+
     def pressed(self, party: Party | None, at: int) -> None: ...
 
     def held(self, at: int) -> None: ...
@@ -38,6 +47,12 @@ class Contact:
         # a touch that was too short to count leaves `_down_at` behind: the next one begins anew
         if was_let_go and not self._bounces(at):
             self._down_at, self._was_held = at, False
+            self._fingers.down(self._party, at)
+
+    def was_down(self, at: int) -> None:
+        """It is down, and nobody saw it go down."""
+        self._is_down = True
+        self._fingers.stuck(self._party, at)
 
     def held(self, at: int) -> None:
         """It has been down for the whole hold time."""
@@ -46,6 +61,8 @@ class Contact:
             self._fingers.held(at)
 
     def up(self, at: int) -> None:
+        if self._is_down:
+            self._fingers.let_go(self._party, at)
         self._is_down = False
         if self._down_at is None or self._bounces(at):
             return
@@ -85,6 +102,8 @@ class PinButton:
         self._button.when_pressed = lambda: contact.down(clock_ns())
         self._button.when_held = lambda: contact.held(clock_ns())
         self._button.when_released = lambda: contact.up(clock_ns())
+        if self._button.is_pressed:
+            contact.was_down(clock_ns())
 
     def close(self) -> None:
         if self._button.closed:

@@ -1,7 +1,8 @@
 """The room's screen as a program: it shows the service's newest snapshot and sends what people want.
 
 It holds nothing of the meeting. Killed, it is missed by nobody; started again, it shows where things stand. What it shows was true less
-than a second ago: when the service says nothing for that long, the screen asks, and without an answer it shows nothing but 'one moment'.
+than a second ago: the service tells where things stand also when nothing happens, and when it does not, the screen shows nothing but
+'one moment'.
 The few things of its own are the language chosen on the invitation, the text that is being typed, and the key that waits for its second
 press.
 """
@@ -11,12 +12,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import logging.handlers
+import os
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
 from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -24,10 +27,11 @@ from textual.events import Key
 from textual.timer import Timer
 
 from appliance.agreement import Party
-from appliance.client import NoService, ask, send, watch
+from appliance.client import NoService, send, watch
 from appliance.meeting import State
-from appliance.protocol import DeclineRequest, MarkRequest, Mistaken, Refused, Request, Snapshot, StatusRequest
+from appliance.protocol import DeclineRequest, MarkRequest, Mistaken, Refused, Request, Snapshot
 from appliance.ui.colours import TABLE
+from appliance.ui.presses import Presses
 from appliance.ui.screens.agreed import Agreed
 from appliance.ui.screens.agreement import Agreement
 from appliance.ui.screens.announcement import Announcement
@@ -40,16 +44,15 @@ from appliance.ui.screens.paused import Paused
 from appliance.ui.screens.recording import Recording
 from appliance.ui.screens.room_screen import RoomScreen
 from appliance.ui.screens.somebody_joins import SomebodyJoins
+from appliance.ui.screens.switching_off import SwitchingOff
 from appliance.ui.ways import OtherLanguage, Taken, Way, WhoseMark, Written
 from appliance.words import Say, languages, speak
 
 AGAIN_S = 0.5
 """Between two tries to reach the service."""
 LOOK_S = 0.2
-ASK_AFTER_S = 0.5
-OLD_AFTER_S = 0.75
-"""With one more look at the clock, nothing older than a second is on the screen."""
-PATIENCE_S = 1.0
+OLD_AFTER_S = 0.78
+"""With one more look at the clock, nothing older than a second is on the screen. The service says something every 0.4 s."""
 SECOND_PRESS_S = 5.0
 NOTICE_S = 6.0
 
@@ -97,8 +100,11 @@ class RoomApp(App[None]):
     VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (20, "-middle"), (28, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q,ctrl+c", "quit", show=False, priority=True)]
 
-    def __init__(self, socket_path: Path) -> None:
+    def __init__(self, socket_path: Path, *, few_glyphs: bool | None = None) -> None:
+        """few_glyphs: whether the display lacks half blocks; by default the bare console does."""
         super().__init__()
+        self.few_glyphs = os.environ.get("TERM") == "linux" if few_glyphs is None else few_glyphs
+        self.presses = Presses()
         self.register_theme(TABLE)
         self.theme = TABLE.name
         self.socket_path = socket_path
@@ -110,7 +116,7 @@ class RoomApp(App[None]):
         self._whose_mark: Asked | None = None
         self._notice_ends: Timer | None = None
         self._showing = asyncio.Lock()
-        self._asking = False
+        self._looked_at = self.heard_at
 
     # ── the language
 
@@ -152,6 +158,8 @@ class RoomApp(App[None]):
                     await self._hear(snapshot)
             except NoService as away:
                 log.info("%s", away)
+            if self.newest is not None and self.newest.leaving is not None:
+                self.exit()  # it was switched off from here
             await asyncio.sleep(AGAIN_S)
 
     async def _hear(self, snapshot: Snapshot) -> None:
@@ -159,7 +167,11 @@ class RoomApp(App[None]):
             before, self.newest, self.heard_at = self.newest, snapshot, time.monotonic()
             if before is None or before.state != snapshot.state:
                 self._new_state(before, snapshot)
-            await self._show()
+            here = self.screen if self.screen_stack else None
+            if before is not None and same(before, snapshot) and isinstance(here, RoomScreen) and not isinstance(here, Moment):
+                here.now = snapshot
+            else:
+                await self._show()
 
     def _new_state(self, before: Snapshot | None, after: Snapshot) -> None:
         self.chosen = self._asked = self._whose_mark = None
@@ -190,9 +202,11 @@ class RoomApp(App[None]):
     # ── when the service says nothing
 
     async def _look(self) -> None:
-        silent_for = time.monotonic() - self.heard_at
-        if silent_for > ASK_AFTER_S and self.newest is not None and not self._asking:
-            self._ask_where_it_stands()
+        now = time.monotonic()
+        silent_for, since_last_look = now - self.heard_at, now - self._looked_at
+        self._looked_at = now
+        if since_last_look > 2 * LOOK_S:
+            return  # it was this screen that stood still: what the service said meanwhile is read first
         if silent_for > OLD_AFTER_S:
             async with self._showing:
                 await self._one_moment(time.monotonic() - self.heard_at)
@@ -205,19 +219,6 @@ class RoomApp(App[None]):
             moment = Moment(self.newest, self.language)
             await _to_its_end(self.push_screen(moment))
         moment.show_silence(silent_for)
-
-    @work(name="ask where the meeting stands")
-    async def _ask_where_it_stands(self) -> None:
-        """A service with nothing new to tell may be silent; one that answers shows that what is on the screen still holds."""
-        self._asking = True
-        try:
-            answer = await asyncio.to_thread(ask, self.socket_path, StatusRequest(), PATIENCE_S)
-            if isinstance(answer, Snapshot):
-                await self._hear(answer)
-        except NoService as away:
-            log.info("%s", away)
-        finally:
-            self._asking = False
 
     # ── what people want
 
@@ -287,7 +288,14 @@ class RoomApp(App[None]):
         self._exit_renderables.clear()
 
 
+def same(before: Snapshot, after: Snapshot) -> bool:
+    """Whether nothing is to be drawn anew: only time went by."""
+    return msgspec.structs.replace(before, at=after.at) == after and after.held_since is None
+
+
 def screen_for(now: Snapshot) -> type[RoomScreen]:
+    if now.leaving is not None:
+        return SwitchingOff
     new = now.joining or (now.guest and Party.GUEST not in now.confirmed)
     if new and now.state in {State.ANNOUNCING, State.AGREEING}:
         return SomebodyJoins

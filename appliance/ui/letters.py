@@ -55,6 +55,7 @@ Z ### ..# .#. #.. ###
 """
 
 _GLYPHS: Final[dict[str, tuple[str, ...]]] = {line[0]: tuple(line[2:].split()) for line in _DRAWN.split("\n") if line}
+_GLYPHS[" "] = ("..",) * ROWS
 
 _ACCENTS: Final = {
     "\N{COMBINING DIAERESIS}": "#.#",

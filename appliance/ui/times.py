@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from appliance.words import MONTHS, Say
+from appliance.words import MONTHS, WEEKDAYS, Say
 
 
 def day_and_time(when: str, say: Say) -> str:
@@ -16,4 +16,18 @@ def day_and_time(when: str, say: Say) -> str:
     said = say("{day} {month} at {hour}:{minute}")
     return said.format(
         day=moment.day, month=say(MONTHS[moment.month - 1]), hour=f"{moment.hour:02d}", minute=f"{moment.minute:02d}"
+    )
+
+
+def today_is(clock: str, say: Say) -> str:
+    """What the device's clock says, an ISO 8601 date and time, so that somebody at the table notices when it is wrong."""
+    moment = datetime.fromisoformat(clock)
+    said = say("Today is {weekday} {day} {month} {year}, {hour}:{minute}.")
+    return said.format(
+        weekday=say(WEEKDAYS[moment.weekday()]),
+        day=moment.day,
+        month=say(MONTHS[moment.month - 1]),
+        year=moment.year,
+        hour=f"{moment.hour:02d}",
+        minute=f"{moment.minute:02d}",
     )

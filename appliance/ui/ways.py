@@ -33,13 +33,23 @@ class Choose:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepNote:
+    """What was written is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveNoteOut:
+    """No note after all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scroll:
     """Read on in a long text; `lines` up or down."""
 
     lines: int
 
 
-Does: TypeAlias = Request | OtherLanguage | WhoseMark | Choose | Scroll | None
+Does: TypeAlias = Request | OtherLanguage | WhoseMark | Choose | KeepNote | LeaveNoteOut | Scroll | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,18 @@ class Heard:
     told: list[tuple[str, Party | None]] = field(default_factory=list)
     at: list[int] = field(default_factory=list)
 
+    down_for: list[tuple[str, Party | None]] = field(default_factory=list)
+    """Of fingers: ("down" | "up" | "stuck", whose)."""
+
+    def down(self, party: Party | None, at: int) -> None:  # noqa: ARG002
+        self.down_for.append(("down", party))
+
+    def let_go(self, party: Party | None, at: int) -> None:  # noqa: ARG002
+        self.down_for.append(("up", party))
+
+    def stuck(self, party: Party | None, at: int) -> None:  # noqa: ARG002
+        self.down_for.append(("stuck", party))
+
     def pressed(self, party: Party | None, at: int) -> None:
         self.told.append(("press", party))
         self.at.append(at)

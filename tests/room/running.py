@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from gpiozero.pins.mock import MockPin
@@ -25,6 +26,21 @@ from appliance.disk import Disk
 from appliance.protocol import Refused, Request, Snapshot
 from appliance.room.pins import open_pins
 from appliance.service import Service
+from appliance.timekeeping import Signs
+
+
+@dataclass
+class Shown:
+    """What the machine shows of its clock, set by the test."""
+
+    server: bool = True
+    at: datetime | None = None
+
+    def by_time_server(self) -> bool:
+        return self.server
+
+    def battery(self) -> datetime | None:
+        return self.at
 
 
 @dataclass
@@ -68,13 +84,21 @@ class Room:
 
 @asynccontextmanager
 async def running(
-    root: Path, config: Config, *sticks: Path, source: str = "synthetic", disk: Disk | None = None, clock: Clock | None = None
+    root: Path,
+    config: Config,
+    *sticks: Path,
+    source: str = "synthetic",
+    disk: Disk | None = None,
+    clock: Clock | None = None,
+    signs: Signs | None = None,
 ) -> AsyncIterator[Room]:
-    """From the moment it answers until it was told to stop, by SIGTERM as the system does, and has ended."""
+    """`signs`: without, a time server keeps the clock.
+
+    From the moment it answers until it was told to stop, by SIGTERM as the system does, and has ended."""
     for folder in (root, *sticks):
         folder.mkdir(exist_ok=True)
     spec = SourceSpec(source, "real", PcmFormat(), 0.4)
-    service = Service(places(root), config, spec, FolderSticks(sticks, every=0.1), disk=disk, clock=clock)
+    service = Service(places(root), config, spec, FolderSticks(sticks, every=0.1), disk=disk, clock=clock, signs=signs or Shown())
     run = asyncio.create_task(service.run())
     room = Room(places(root), sticks, service)
     until = time.monotonic() + 10

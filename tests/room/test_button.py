@@ -160,6 +160,33 @@ def test_a_button_that_is_stuck_holds_once_and_then_does_nothing_until_it_was_le
     assert heard.told == [HOLD, PRESS]
 
 
+def test_a_finger_is_told_as_long_as_something_may_come_of_it(finger: Finger, heard: Heard) -> None:
+    after(finger, 400).down()
+    assert heard.down_for == [("down", None)]
+    after(finger, 1_500).long()
+    after(finger, 200).up()
+    assert heard.down_for == [("down", None), ("up", None)]
+
+
+def test_a_contact_that_bounces_is_one_finger(finger: Finger, heard: Heard) -> None:
+    after(finger, 400).down()
+    for _ in range(3):
+        after(finger, 3).up()
+        after(finger, 3).down()
+    after(finger, 200).up()
+    assert heard.down_for.count(("down", None)) == 1
+    assert heard.down_for[-1] == ("up", None)
+
+
+def test_a_pin_that_is_low_when_the_appliance_starts_is_told_as_stuck_until_it_was_let_go(heard: Heard) -> None:
+    finger = FingerAtAPin(heard, already_down=True)
+    assert heard.down_for == [("stuck", None)]
+    after(finger, 3_000).up()
+    assert heard.down_for == [("stuck", None), ("up", None)]
+    assert heard.told == []
+    finger.close()
+
+
 def test_of_two_buttons_each_speaks_for_its_own_party(kind: Kind) -> None:
     heard = Heard()
     professional, client = kind(heard, Party.PROFESSIONAL), kind(heard, Party.CLIENT)

@@ -14,12 +14,20 @@ from contextlib import contextmanager
 from itertools import combinations, pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from appliance import protocol
+from appliance.agreement import PARTIES, Party
+from appliance.config import Config, Pins, Sound
+from appliance.journal import of_kind, whole
 from appliance.meeting import Tone
+from appliance.prompts import prompt
+from appliance.protocol import Snapshot
 from appliance.room import sounds
-from appliance.room.sounds import LOUDNESS, MELODIES, NOTE_SECONDS, RATE, Loudspeaker, pcm
-from tests.room_parts import RoomMicrophone
+from appliance.room.sounds import LOUDNESS, MELODIES, NOTE_SECONDS, RATE, Loudspeaker, Spoken, pcm
+from tests.room.running import running
+from tests.room_parts import RoomMicrophone, counting, journal_of, write_wav
 
 FULL_SCALE = 32_767
 TONES = sorted(MELODIES)
@@ -140,7 +148,7 @@ async def test_a_loudspeaker_that_is_not_there_costs_a_line_in_the_log_and_nothi
         await broken.until_quiet()
     broken.close()
     assert [record.levelname for record in caplog.records] == ["INFO", "INFO"]
-    assert "no tone" in caplog.text
+    assert "no sound" in caplog.text
     assert "Traceback" not in caplog.text
 
 
@@ -179,3 +187,84 @@ async def test_tones_too_many_are_left_out_and_never_waited_for(monkeypatch: pyt
     await asyncio.sleep(0.05)
     assert began == ["paused"]
     speaker.close()
+
+
+# ── spoken
+
+
+async def test_a_prompt_is_spoken_and_heard_in_the_room(microphone: RoomMicrophone, loudspeaker: str, tmp_path: Path) -> None:
+    heard = tmp_path / "heard.raw"
+    with ears(microphone, heard):
+        speaker = Loudspeaker(loudspeaker)
+        speaker.say(Spoken("nl", "Afgesproken."))
+        async with asyncio.timeout(20):
+            await speaker.until_quiet()
+        speaker.close()
+    sounding = samples(heard.read_bytes())
+    loud = sum(abs(sample) > 500 for sample in sounding)
+    assert loud > RATE * 0.1, "some tenths of a second of a voice"
+
+
+async def test_what_is_no_longer_true_is_not_said(loudspeaker: str) -> None:
+    speaker = Loudspeaker(loudspeaker)
+    for sentence in ("Eerst.", "Dan."):
+        speaker.say(Spoken("nl", sentence))
+    speaker.play(Tone.PAUSED)
+    speaker.say(Spoken("nl", "Nu."))
+    assert [speaker._waiting.get_nowait() for _ in range(speaker._waiting.qsize())] == [Tone.PAUSED, Spoken("nl", "Nu.")]
+    speaker.close()
+
+
+def table_with_prompts(state: str, **different: object) -> Snapshot:
+    return msgspec.structs.replace(
+        Snapshot(state=state, confirmed=[], storing=False, light=False, trouble=[], recording=None, copies=[]), **different
+    )
+
+
+@pytest.mark.parametrize("language", ["nl", "en"])
+def test_each_step_is_said_once_and_the_conversation_is_left_alone(language: str) -> None:
+    steps = [
+        table_with_prompts(state, language=language, asked=asked)
+        for state, asked in [
+            ("idle", None), ("announcing", Party.PROFESSIONAL), ("agreeing", Party.CLIENT), ("agreed", None), ("recording", None),
+            ("paused", None), ("recording", None), ("sealing", None), ("copying", None), ("handover", Party.PROFESSIONAL),
+            ("handover", Party.CLIENT), ("idle", None),
+        ]
+    ]  # fmt: skip
+    said = [prompt(before, now) for before, now in pairwise(steps)]
+    assert [bool(words) for words in said] == [True, True, True, True, True, True, False, True, True, True, False]
+    assert all(prompt(now, now) == "" for now in steps)
+    assert prompt(None, steps[4]) == "", "a service that starts in the middle says nothing"
+    assert len({words for words in said if words}) == 8
+
+
+async def test_the_appliances_own_sounds_are_marked_where_they_are_in_the_recording(
+    microphone: RoomMicrophone, loudspeaker: str, tmp_path: Path
+) -> None:
+    write_wav(tmp_path / "room.wav", counting(RATE * 30))
+    microphone.play(tmp_path / "room.wav")
+    config = Config(pins=Pins(factory="none"), sound=Sound(device=loudspeaker, prompts=True))
+    async with running(tmp_path / "room", config, tmp_path / "a", tmp_path / "b", source="device:roommic") as room:
+        await room.do(protocol.AnnounceRequest())
+        await room.until(lambda now: now.microphone == "heard")
+        await room.do(*(protocol.ConfirmRequest(party) for party in PARTIES))
+        await room.do(protocol.StartRequest())
+        await room.until(lambda now: now.storing)
+        await asyncio.sleep(0.4)
+        await room.do(protocol.PauseRequest())
+        await room.until(lambda now: not now.storing)
+        await room.service._parts_of_table.loudspeaker.until_quiet()
+        await room.do(protocol.ResumeRequest())
+        await room.until(lambda now: now.storing)
+        await asyncio.sleep(0.4)
+        await room.do(protocol.StopRequest())
+        done = await room.until_state("handover")
+        assert done.recording is not None
+        journal = journal_of(Path(done.recording.folder))
+    sounds = of_kind(journal, "tone")
+    (paused,) = of_kind(journal, "paused")
+    (resumed,) = [entry for entry in sounds if entry["tone"] == "resumed"]
+    assert whole(paused, "frame") <= whole(resumed, "frame") <= whole(paused, "frame") + RATE // 4
+    assert not {"paused", "stopped"} & {str(entry["tone"]) for entry in sounds}, (
+        "they are not in the recording, nor in its journal"
+    )

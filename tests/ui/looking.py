@@ -14,6 +14,8 @@ from appliance.ui.screens.room_screen import RoomScreen
 
 CONSOLE = set("─│┌┐└┘█▌▐░▒▓●■►◄↑↓") | {chr(code) for code in (*range(0x20, 0x7F), *range(0xA0, 0x100))}
 """What the bare console can show: ASCII, Latin-1 and a handful of shapes."""
+HALF_BLOCKS = {"▀", "▄"}
+"""What only the table's display has: the code to photograph is drawn with them."""
 
 
 def rows(app: RoomApp) -> list[str]:

@@ -13,6 +13,7 @@ import msgspec
 from appliance import protocol
 from appliance.agreement import PARTIES, Party
 from appliance.protocol import (
+    CheckView,
     CopyView,
     LevelView,
     Mistaken,
@@ -52,6 +53,14 @@ AGREEMENT = {
 }
 SHA256 = "3f0a9c1be27d4455a1c08f5e6b7d2231904cc0de77aa15b2cd8e01f4a6b93d70"
 ROOT = "/media/recorder"
+TWIN_WORDS = ["kapper", "lantaarn", "dorp", "bezem"]
+ALL_GOOD = [CheckView(what, "good") for what in ("microphone", "sticks", "clock", "power", "room")]
+NOT_ALL_GOOD = [
+    CheckView("microphone", "waiting"),
+    CheckView("sticks", "good"),
+    CheckView("clock", "bad"),
+    CheckView("room", "good"),
+]
 
 
 def stick(name: str, state: str, share: float = 1.0) -> CopyView:
@@ -98,8 +107,24 @@ def every_screen(language: str) -> Iterator[tuple[str, Snapshot]]:
         return snapshot(state, language, **different)
 
     yield "01-invitation", now("idle", level=None)
-    yield "02-announcement", now("announcing", asked=professional)
-    yield "03-agreement", now("agreeing", asked=client, confirmed=[professional])
+    yield (
+        "02-announcement",
+        now("announcing", asked=professional, checks=ALL_GOOD, clock="2026-11-24T14:00:00+01:00", clock_trust="ntp"),
+    )
+    yield (
+        "02-announcement-checks",
+        now(
+            "announcing",
+            asked=professional,
+            checks=NOT_ALL_GOOD,
+            clock="2026-11-24T14:00:00+01:00",
+            trouble=[say(Trouble.CLOCK_NOT_TRUSTED)],
+        ),
+    )
+    yield "02-announcement-two-buttons", now("announcing", asked=professional, checks=ALL_GOOD, heard=[professional], buttons=2)
+    yield "02-announcement-held", now("announcing", asked=professional, checks=ALL_GOOD, held_since=0)
+    yield "03-agreement", now("agreeing", asked=client, confirmed=[professional], checks=ALL_GOOD, heard=[professional])
+    yield "03-agreement-two-buttons", now("agreeing", asked=client, confirmed=[professional], buttons=2)
     one_stick, no_stick = [say(Trouble.ONE_STICK)], [say(Trouble.NO_STICK)]
     yield (
         "04-agreement-one-stick",
@@ -124,12 +149,17 @@ def every_screen(language: str) -> Iterator[tuple[str, Snapshot]]:
     yield "12-recording-no-stick", now("recording", **{**stored, "copies": [], "trouble": no_stick})
     lost = [say(Trouble.MICROPHONE_LOST).format(time="00:12:34")]
     yield "13-microphone-gone", now("recording", **{**running, "microphone": "lost", "level": None, "trouble": lost})
+    yield "09-recording-held", now("recording", **stored, held_since=0)
+    yield "09-recording-touch", now("recording", **stored, touch=True)
+    yield "09-summing-up", now("recording", **stored, summing_up=True)
+    yield "09-summing-up-touch", now("recording", **stored, summing_up=True, touch=True)
     yield "14-paused", now("paused", **running)
+    yield "14-paused-two-buttons", now("paused", **running, buttons=2)
     yield "15-somebody-joins", now("agreeing", **{**running, "guest": True, "joining": True, "asked": guest})
     yield "16-somebody-joins-before", now("announcing", guest=True, asked=professional)
     yield "17-agreed-again", now("agreed", **{**running, "guest": True, "confirmed": [*both, guest]})
     yield "18-sealing", now("sealing", **running)
-    done = {**running, "recording": recording(sha256=SHA256), "level": None}
+    done = {**running, "recording": recording(sha256=SHA256), "level": None, "twin_words": TWIN_WORDS}
     yield "19-copying", now("copying", **done)
     over = {**done, "copies": VERIFIED, "verified": 2, "kept_until": "2026-12-07T14:00:00+01:00"}
     yield "20-handover", now("handover", **over, asked=professional)
@@ -143,7 +173,17 @@ def every_screen(language: str) -> Iterator[tuple[str, Snapshot]]:
     cut = {**over, "recording": recording(2471.0, SHA256, interrupted=True)}
     yield "24-handover-interrupted", now("handover", **cut, asked=professional)
     yield "25-handover-later", now("handover", **over, asked=client, later=[professional], trouble=out[:1])
+    yield "25-handover-touch", now("handover", **over, asked=professional, touch=True)
+    yield "25-handover-two-buttons", now("handover", **over, asked=professional, buttons=2)
     yield "26-declined", now("declined", level=None)
+    yield "26-declined-touch", now("declined", level=None, touch=True)
+    yield "27-switching-off", now("idle", level=None, leaving=[])
+    yield "27-switching-off-waits", now("idle", level=None, leaving=["KINGSTON ROOD"], copies=FOLLOWING)
+    yield "28-button-stuck", now("idle", level=None, trouble=[say(Trouble.BUTTON_STUCK)])
+
+
+HELD_FOR_MS = 1_000
+HEARTBEAT_S = 0.4
 
 
 class Room:
@@ -162,10 +202,12 @@ class Room:
 
     async def open(self) -> None:
         self._server = await asyncio.start_unix_server(self._serve, self.socket_path)
+        self._heart = asyncio.create_task(self._beat())
 
     async def close(self) -> None:
         """As a service that is killed: every connection ends in the middle of whatever it was."""
         assert self._server is not None
+        self._heart.cancel()
         self._server.close()
         conversations = list(self._connections.values())
         for writer in list(self._connections):
@@ -178,13 +220,21 @@ class Room:
         for writer in list(self._watchers):
             self._tell(writer, self._current())
 
+    async def _beat(self) -> None:
+        """As the service, which tells where things stand also when nothing happens."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            await self.show(self.now)
+
     def stamped(self, now: Snapshot) -> int:
         """The time that a snapshot shown from now on bears at least."""
         self.now = now
         return time.monotonic_ns() // 1_000_000
 
     def _current(self) -> Snapshot:
-        return msgspec.structs.replace(self.now, at=time.monotonic_ns() // 1_000_000)
+        """As of now; a button that is held in `now` has been held for as long as it takes to see most of it."""
+        at = time.monotonic_ns() // 1_000_000
+        return msgspec.structs.replace(self.now, at=at, held_since=None if self.now.held_since is None else at - HELD_FOR_MS)
 
     def _tell(self, writer: asyncio.StreamWriter, reply: Reply) -> None:
         if not self.silent and not writer.is_closing():

@@ -52,9 +52,10 @@ class Terminal:
         self._tmux("kill-server")
 
 
-@pytest.fixture(
-    params=[(100, 30, "tmux-256color"), (50, 15, "tmux-256color"), (80, 24, "linux")], ids=["table", "small", "console"]
-)
+SMALL = (50, 15, "tmux-256color")
+
+
+@pytest.fixture(params=[(100, 30, "tmux-256color"), SMALL, (80, 24, "linux")], ids=["table", "small", "console"])
 def terminal(request: pytest.FixtureRequest, table: Table) -> Iterator[Terminal]:
     columns, rows, kind = request.param
     table.serve("--source", "synthetic")
@@ -85,10 +86,11 @@ def test_the_whole_meeting_is_walked_by_keys_and_each_screen_says_what_to_do_nex
     terminal.press("Space")
     terminal.until("Wij nemen dit gesprek op")
     terminal.press("s")
-    terminal.until("samenvatten", "nog een keer")
-    assert table.status().state == "recording"
+    terminal.until("Wilt u kort samenvatten?", "De opname loopt nog", "druk op S")
+    assert table.status().storing
+    time.sleep(1)
     terminal.press("s")
-    terminal.until("Neem ieder één stick mee.", "Professional, neem uw stick")
+    terminal.until("Neem ieder één stick mee.", "Professional, neem uw stick", " · ".join(table.status().twin_words))
     assert len(table.copies()) == 2
     terminal.press("p")
     terminal.until("Cliënt, neem uw stick")
@@ -97,6 +99,7 @@ def test_the_whole_meeting_is_walked_by_keys_and_each_screen_says_what_to_do_nex
     assert table.status().state == "idle"
 
 
+@pytest.mark.parametrize("terminal", [SMALL], indirect=True, ids=["small"])
 def test_rule_1_rather_not_is_a_path_with_alternatives_and_a_way_out(terminal: Terminal, table: Table) -> None:
     terminal.until("Koffie? Thee? Geluidsopname?")
     terminal.press("Space")

@@ -8,11 +8,13 @@ from textual.pilot import Pilot
 from appliance.protocol import Snapshot
 from appliance.ui.app import RoomApp
 from appliance.ui.screens.declined import Note
+from appliance.ui.screens.room_screen import hold_means
 from appliance.ui.widgets.confirmation import Confirmation, Confirmations
 from appliance.ui.widgets.keys import Key
 from appliance.ui.widgets.words import Large, Words
 from appliance.words import REFUSALS, speak
-from tests.ui.looking import CONSOLE, cut_off, reads, rows, shown, words
+from tests.ui import held
+from tests.ui.looking import CONSOLE, HALF_BLOCKS, cut_off, reads, rows, shown, words
 from tests.ui.room import Room, every_screen, snapshot, until
 
 SIZES = [(100, 30), (80, 24), (50, 15), (240, 67)]
@@ -26,8 +28,9 @@ async def show(room: Room, screen: RoomApp, pilot: Pilot[None], now: Snapshot) -
     marked = room.stamped(now)
     await room.show(now)
     await until(lambda: screen.newest is not None and screen.newest.at >= marked)
-    await pilot.pause()
-    await pilot.pause()
+    await until(lambda: shown(screen).now == screen.newest)
+    for _ in range(3):
+        await pilot.pause()
 
 
 def lines(screen: RoomApp) -> dict[str, str]:
@@ -51,16 +54,33 @@ async def test_every_screen_says_what_is_happening_and_what_to_do_next(
             await show(room, screen, pilot, now)
             every_line_can_be_read(screen, name)
             both_parties_boxes_are_equal_in_size(screen, name)
+            it_is_said_that_it_records_only_while_samples_are_being_stored(screen, language, name)
             assert cut_off(screen) == [], (name, rows(screen))
-            assert set("".join(rows(screen))) <= CONSOLE, name
+            assert set("".join(rows(screen))) <= CONSOLE | HALF_BLOCKS, name
+            it_looks_as_it_did(screen, size, language, name)
             if size == SMALLEST:
                 await a_notice_pushes_no_line_off_the_screen(screen, pilot, longest, name)
+
+
+def it_looks_as_it_did(screen: RoomApp, size: tuple[int, int], language: str, name: str) -> None:
+    if size in held.SIZES and shown(screen).now.held_since is None:
+        now = [row.rstrip() for row in rows(screen)]
+        assert now == held.held(size, language).get(name), f"{name} changed: look at it, then python -m tests.ui.held"
+
+
+def it_is_said_that_it_records_only_while_samples_are_being_stored(screen: RoomApp, language: str, name: str) -> None:
+    say, said = speak(language), " ".join(lines(screen).values())
+    told = say("We are recording this conversation") in said or say("We are still recording.") in said
+    assert told is shown(screen).now.storing, name
+    assert shown(screen).has_class("-storing") is shown(screen).now.storing, "the red bar"
 
 
 async def a_notice_pushes_no_line_off_the_screen(screen: RoomApp, pilot: Pilot[None], longest: str, name: str) -> None:
     shown(screen).notice(longest)
     await pilot.pause()
     every_line_can_be_read(screen, name)
+    if shown(screen).now.held_since is not None:
+        return
     assert longest in reads(screen), (name, rows(screen))
     shown(screen).notice("")
 
@@ -72,6 +92,9 @@ def every_line_can_be_read(screen: RoomApp, name: str) -> None:
         assert text in seen, (name, line, rows(screen))
     for trouble in shown(screen).trouble(shown(screen).now, shown(screen).say)[:1]:
         assert trouble in seen, (name, trouble, rows(screen))
+    if shown(screen).now.held_since is not None:
+        assert hold_means(shown(screen).now, shown(screen).say) in seen, (name, rows(screen))
+        return  # the bar stands where the keys are
     for key in shown(screen).query(Key):
         assert key.way is None or f"{key.way.shown} {key.way.label}" in seen, (name, rows(screen))
 
@@ -116,14 +139,6 @@ async def test_resizing_while_recording_cuts_nothing_off(room: Room, screen: Roo
             await pilot.pause()
             assert cut_off(screen) == []
             assert all(text in reads(screen) for text in lines(screen).values())
-
-
-async def test_the_headline_says_recording_only_while_samples_are_being_stored(room: Room, screen: RoomApp) -> None:
-    async with screen.run_test(size=(80, 24)) as pilot:
-        screens = dict(every_screen("nl"))
-        for name, now in screens.items():
-            await show(room, screen, pilot, now)
-            assert ("Wij nemen dit gesprek op" in lines(screen)["headline"]) is now.storing, name
 
 
 async def test_a_long_announcement_can_be_read_to_its_end(room: Room, screen: RoomApp) -> None:

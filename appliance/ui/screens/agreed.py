@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 
 from appliance.protocol import Snapshot
-from appliance.ui.screens.room_screen import RoomScreen, confirmation_stands, join, press, ways_out
+from appliance.ui.screens.room_screen import RoomScreen, at_the_button, confirmation_stands, join, press, ways_out
 from appliance.ui.ways import Way
 from appliance.ui.widgets.confirmation import Confirmations
 from appliance.ui.widgets.level import Level
@@ -23,8 +23,16 @@ class Agreed(RoomScreen):
 
     def next_step(self, now: Snapshot, say: Say) -> str:
         if now.started:
-            return say("Press the button. Then the recording goes on, and the light goes on again.")
-        return say("Press the button. Then the recording starts and the light goes on.")
+            return at_the_button(
+                now,
+                say("Press the button. Then the recording goes on, and the light goes on again."),
+                say("Press a button. Then the recording goes on, and the light goes on again."),
+            )
+        return at_the_button(
+            now,
+            say("Press the button. Then the recording starts and the light goes on."),
+            say("Press a button. Then the recording starts and the light goes on."),
+        )
 
     def ways(self, now: Snapshot, say: Say) -> Sequence[Way]:
         begin = say("Go on recording") if now.started else say("Start the recording")

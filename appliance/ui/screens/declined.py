@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.containers import Vertical
 from textual.widgets import Input
 
 from appliance.meeting import Alternative
 from appliance.protocol import Snapshot
 from appliance.ui.screens.room_screen import RoomScreen, cancel, press
-from appliance.ui.ways import Choose, Does, Way, Written
+from appliance.ui.ways import Choose, Does, KeepNote, LeaveNoteOut, Taken, Way, Written
 from appliance.ui.widgets.stick_line import Sticks
 from appliance.ui.widgets.words import Words
 from appliance.words import Say
@@ -34,6 +35,22 @@ class Note(Input):
         self.screen.set_focus(None)
 
 
+class Choice(Words):
+    """One thing to do instead: its number is a key, and all of it can be touched."""
+
+    way: Way | None = None
+
+    def show_choice(self, way: Way, say: Say, *, chosen: Alternative | None) -> None:
+        self.way = way
+        if isinstance(way.does, Choose):
+            mark = "►" if chosen is way.does.alternative else " "
+            self.show(f"{mark} {way.keys[0]}  {name_of_alternative(way.does.alternative, say)}")
+
+    def on_click(self) -> None:
+        if self.way is not None:
+            self.post_message(Taken(self.way))
+
+
 class Declined(RoomScreen):
     chosen: Alternative | None = None
     """What is being written down, until it is sent."""
@@ -44,46 +61,59 @@ class Declined(RoomScreen):
     def happening(self, now: Snapshot, say: Say) -> str:  # noqa: ARG002
         return say("Choose something else together:")
 
-    def next_step(self, now: Snapshot, say: Say) -> str:  # noqa: ARG002
+    def next_step(self, now: Snapshot, say: Say) -> str:
         if self._writing():
             return say("Write it down in a few words, and press Enter. Rather not? Press Esc.")
+        if now.touch:
+            return say("Would you like a short note of it? Then you both take it home. Touch what you choose.")
         return say("Would you like a short note of it? Then you both take it home. Press 1, 2, 3 or 4.")
 
-    def ways(self, now: Snapshot, say: Say) -> Sequence[Way]:  # noqa: ARG002
+    def ways(self, now: Snapshot, say: Say) -> Sequence[Way]:
         if self._writing():
-            return [Way((), "Enter", say("Keep the note"), None), Way((), "Esc", say("No note"), None)]
-        choices = [Way((str(number),), "", "", Choose(other)) for number, other in enumerate(Alternative, 1)]
+            return [Way((), "Enter", say("Keep the note"), KeepNote()), Way((), "Esc", say("No note"), LeaveNoteOut())]
+        choices = choosing_ways()
+        if now.touch:
+            return [*choices, press(say("To the beginning"), say), hidden(cancel(say))]
         return [Way((), "1-4", say("Choose"), None), *choices, press(say("To the beginning"), say), hidden(cancel(say))]
 
     def middle(self) -> ComposeResult:
-        yield Words(id="alternatives")
+        with Vertical(id="alternatives"):
+            for _ in Alternative:
+                yield Choice()
         yield Note()
         yield Sticks()
 
     def show_middle(self, now: Snapshot, say: Say) -> None:
-        self.query_one("#alternatives", Words).show(
-            "\n".join(
-                f"{'►' if self.chosen is other else ' '} {number}  {name_of_alternative(other, say)}"
-                for number, other in enumerate(Alternative, 1)
-            )
-        )
+        for choice, way in zip(self.query(Choice), choosing_ways(), strict=True):
+            choice.show_choice(way, say, chosen=self.chosen)
         sticks = self.query_one(Sticks)
         sticks.display = any(copy.state != "waiting" for copy in now.copies) and not self._writing()
         sticks.show(now.copies, say)
 
     def took(self, does: Does) -> bool:
-        if isinstance(does, Choose):
-            self.chosen = does.alternative
-            note = self.query_one(Note)
-            note.display = True
-            note.focus()
-            return True
-        return super().took(does)
+        note = self.query_one(Note)
+        match does:
+            case Choose(alternative):
+                self.chosen = alternative
+                note.display = True
+                if self.now.touch:  # without a keyboard there is something to keep
+                    note.value = name_of_alternative(alternative, self.say)
+                note.focus()
+            case KeepNote():
+                self._keep(note.value)
+            case LeaveNoteOut():
+                note.action_leave_out()
+            case _:
+                return super().took(does)
+        return True
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
         message.stop()
-        if message.value.strip() and self.chosen is not None:
-            self.post_message(Written(self.chosen, message.value.strip()))
+        self._keep(message.value)
+
+    def _keep(self, note: str) -> None:
+        if note.strip() and self.chosen is not None:
+            self.post_message(Written(self.chosen, note.strip()))
         self.query_one(Note).action_leave_out()
 
     def on_descendant_focus(self) -> None:
@@ -94,6 +124,10 @@ class Declined(RoomScreen):
 
     def _writing(self) -> bool:
         return isinstance(self.focused, Note)
+
+
+def choosing_ways() -> list[Way]:
+    return [Way((str(number),), "", "", Choose(other)) for number, other in enumerate(Alternative, 1)]
 
 
 def hidden(way: Way) -> Way:

@@ -12,6 +12,7 @@ from appliance.protocol import LaterRequest, Snapshot
 from appliance.ui.screens.recording import seconds
 from appliance.ui.screens.room_screen import PARTY_KEYS, RoomScreen
 from appliance.ui.ways import Way
+from appliance.ui.widgets.confirmation import name_of
 from appliance.ui.widgets.stick_line import Sticks, present
 from appliance.ui.widgets.words import Words
 from appliance.words import Say, span
@@ -55,5 +56,11 @@ def later_ways(now: Snapshot, say: Say) -> list[Way]:
     """Each party may go without waiting, or without a stick; the copy is made for them later."""
     parties = [party for party in PARTIES if party not in {*now.received, *now.later}]
     keys = {party: PARTY_KEYS[party].upper() for party in parties}
+    if now.touch:
+        label = say("{party}: later")
+        return [
+            Way((key,), f"Shift+{key}", label.format(party=name_of(party, say)), LaterRequest(party))
+            for party, key in keys.items()
+        ]
     ways = [Way((keys[party],), f"Shift+{keys[party]}", "", LaterRequest(party)) for party in parties]
     return [Way((), f"Shift+{'/'.join(keys.values())}", say("Later"), None), *ways] if ways else []

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
 
 from appliance.agreement import PARTIES, Party
 from appliance.protocol import AnnounceRequest, ReceivedRequest, Snapshot
 from appliance.ui.screens.finishing import later_ways
 from appliance.ui.screens.recording import seconds
-from appliance.ui.screens.room_screen import PARTY_KEYS, RoomScreen, press
+from appliance.ui.screens.room_screen import PARTY_KEYS, RoomScreen, at_the_button, press
 from appliance.ui.times import day_and_time
 from appliance.ui.ways import Way
+from appliance.ui.widgets.code import Code, room_for, what_it_says
 from appliance.ui.widgets.confirmation import Confirmations, Stand, name_of
 from appliance.ui.widgets.stick_line import Sticks, signs
 from appliance.ui.widgets.words import Words
 from appliance.words import Say, span
+
+WITH_CODE = 84
+"""Columns for the code and all else beside it."""
 
 
 class Handover(RoomScreen):
@@ -47,13 +52,15 @@ class Handover(RoomScreen):
             take = (
                 say("{party}, take your stick and touch your name.")
                 if now.touch
-                else say("{party}, take your stick and press the button.")
+                else at_the_button(
+                    now,
+                    say("{party}, take your stick and press the button."),
+                    say("{party}, take your stick and press your own button."),
+                )
             )
             step = take.format(party=name)
         elif now.touch:
-            step = say("{party}, you get your copy later. Press Shift+{key}.").format(
-                party=name, key=PARTY_KEYS[now.asked].upper()
-            )
+            step = say("{party}, you get your copy later. Touch 'later'.").format(party=name)
         else:
             step = say("{party}, you get your copy later. Press the button.").format(party=name)
         go_on = say("Or go on with part 2.") if interrupted(now) else ""
@@ -70,15 +77,30 @@ class Handover(RoomScreen):
         return ways
 
     def middle(self) -> ComposeResult:
-        yield Words(id="signs-say")
-        yield Words(id="signs")
-        yield Sticks(progress=True)
-        yield Confirmations()
+        with Horizontal(id="proof"):
+            yield Code(id="code")
+            with Vertical(id="beside-the-code"):
+                yield Words(id="twin-say")
+                yield Words(id="twin-words")
+                yield Words(id="signs-say")
+                yield Words(id="signs")
+                yield Sticks(progress=True)
+                yield Confirmations()
 
     def show_middle(self, now: Snapshot, say: Say) -> None:
         sha256 = now.recording.sha256 if now.recording is not None else None
-        self.query_one("#signs-say", Words).show(say("The signs of this recording. Take a photo of them.") if sha256 else "")
-        self.query_one("#signs", Words).show(signs(sha256, self.app.size.width) if sha256 else "")
+        code = what_it_says(now.recording.id, sha256) if now.recording is not None and sha256 else ""
+        place = self.query_one("#middle").size
+        fits = bool(code) and not self.table.few_glyphs and room_for(code).height <= place.height and place.width >= WITH_CODE
+        self.query_one(Code).show(code if fits else "")
+        self.set_class(fits, "-code")
+        self.query_one("#twin-say", Words).show(say("Both sticks have the same four words:") if now.twin_words else "")
+        self.query_one("#twin-words", Words).show(" · ".join(now.twin_words))
+        take_a_photo = say("Take a photo of the code and the signs.")
+        self.query_one("#signs-say", Words).show(
+            "" if not sha256 else take_a_photo if fits else say("The signs of this recording. Take a photo of them.")
+        )
+        self.query_one("#signs", Words).show(signs(sha256, place.width - (room_for(code).width if fits else 0)) if sha256 else "")
         self.query_one(Sticks).show(now.copies, say)
         self.query_one(Confirmations).show([_stand(party, now, say) for party in PARTIES])
 

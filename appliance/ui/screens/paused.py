@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 
 from appliance.protocol import Snapshot
 from appliance.ui.screens.recording import lost, seconds
-from appliance.ui.screens.room_screen import RoomScreen, join, press, stop
+from appliance.ui.screens.room_screen import RoomScreen, at_the_button, join, press, stop
 from appliance.ui.ways import Way
 from appliance.ui.widgets.stick_line import Sticks
 from appliance.ui.widgets.words import Words
@@ -29,7 +29,7 @@ class Paused(RoomScreen):
     def next_step(self, now: Snapshot, say: Say) -> str:
         if lost(now):
             return say("Plug it in again. Then press the button to go on.")
-        return say("Press the button to go on.")
+        return at_the_button(now, say("Press the button to go on."), say("Press a button to go on."))
 
     def ways(self, now: Snapshot, say: Say) -> Sequence[Way]:  # noqa: ARG002
         return [press(say("Go on"), say), stop(say), join(say)]

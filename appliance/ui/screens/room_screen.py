@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -18,7 +18,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from appliance.agreement import Party, needed
-from appliance.meeting import State
+from appliance.meeting import BEFORE_START, State
 from appliance.protocol import (
     CancelRequest,
     ConfirmRequest,
@@ -27,13 +27,27 @@ from appliance.protocol import (
     PressRequest,
     Snapshot,
     StopRequest,
+    SwitchOffRequest,
 )
 from appliance.ui.presses import REPEAT_S, Press, Presses
 from appliance.ui.ways import Does, Scroll, Taken, Way
 from appliance.ui.widgets.confirmation import Stand, name_of
+from appliance.ui.widgets.hold_bar import HoldBar
 from appliance.ui.widgets.keys import Keys
 from appliance.ui.widgets.words import TroubleLines, Words
 from appliance.words import Say, speak
+
+
+class Table(Protocol):
+    """What a screen needs of the program that it belongs to."""
+
+    presses: Presses
+    """Of all screens together: a key that is held while the screen changes is still one press."""
+    few_glyphs: bool
+    """The display has no half blocks: the bare console."""
+    heard_at: float
+    """When the newest snapshot came (s, monotonic)."""
+
 
 BUTTON = ("space", "enter")
 PARTY_KEYS: dict[Party, str] = {Party.PROFESSIONAL: "p", Party.CLIENT: "c", Party.GUEST: "g"}
@@ -50,7 +64,10 @@ class RoomScreen(Screen[None]):
         super().__init__()
         self.now = now
         self.say = speak(language)
-        self._presses = Presses()
+        # What is looked at with each snapshot: looking it up in the tree five times a second would cost more than drawing it.
+        self._headline, self._happening, self._next = (Words(id=name) for name in ("headline", "happening", "next"))
+        self._trouble, self._hold_bar, self._keys = TroubleLines(), HoldBar(), Keys()
+        self._texts: tuple[VerticalScroll, ...] = ()
         self._more = False
 
     # ── what a screen says: functions of a snapshot
@@ -78,19 +95,25 @@ class RoomScreen(Screen[None]):
     def show_middle(self, now: Snapshot, say: Say) -> None:
         """Bring them up to date."""
 
+    @property
+    def table(self) -> Table:
+        return cast(Table, self.app)
+
     # ── how it is shown
 
     def compose(self) -> ComposeResult:
-        yield Words(id="headline")
-        yield Words(id="happening")
+        yield self._headline
+        yield self._happening
         with Vertical(id="middle"):
             yield from self.middle()
-        yield Words(id="next")
-        yield TroubleLines()
+        yield self._next
+        yield self._trouble
         yield Words(id="notice")
-        yield Keys()
+        yield self._hold_bar
+        yield self._keys
 
     def on_mount(self) -> None:
+        self._texts = tuple(self.query(VerticalScroll))
         self.show(self.now, self.say)
 
     def on_resize(self) -> None:
@@ -101,17 +124,26 @@ class RoomScreen(Screen[None]):
     def show(self, now: Snapshot, say: Say) -> None:
         """Show where the meeting stands. What did not change is not drawn again."""
         self.now, self.say = now, say
-        if not (self.is_mounted and self.is_attached and self.query("#headline")):
+        if not (self.is_mounted and self.is_attached and self._headline.is_attached):
             return  # it is being put on the screen, or taken away
         headline = self.headline(now, say)
-        self.query_one("#headline", Words).show(f"{self.picture} {headline}" if self.picture else headline)
-        self.query_one("#happening", Words).show(self.happening(now, say))
-        self.query_one("#next", Words).show(f"► {self.next_step(now, say)}")
-        self.query_one(TroubleLines).show(tuple(self.trouble(now, say)), say("(and {count} more)"))
-        self.query_one(Keys).show(self.ways(now, say))
+        self._headline.show(f"{self.picture} {headline}" if self.picture else headline)
+        self._happening.show(self.happening(now, say))
+        self._next.show(f"► {self.next_step(now, say)}")
+        self._trouble.show(tuple(self.trouble(now, say)), say("(and {count} more)"))
+        self.set_class(now.touch, "-touch")
+        self.set_class(bool(now.trouble), "-troubled")
+        self._keys.show(self.ways(now, say))
+        self._hold_bar.show(self._held_since(now), now.hold_seconds, hold_means(now, say))
         self.show_middle(now, say)
-        if self.query(VerticalScroll):
+        if self._texts:
             self.call_after_refresh(self._show_whether_there_is_more)
+
+    def _held_since(self, now: Snapshot) -> float | None:
+        """On this machine's own clock: the service's is another one's, and only how long it was counts."""
+        if now.held_since is None:
+            return None
+        return self.table.heard_at - (now.at - now.held_since) / 1000
 
     def notice(self, words: str) -> None:
         """A short word to the people: a refusal, or 'once more to stop'. Empty takes it away."""
@@ -127,7 +159,7 @@ class RoomScreen(Screen[None]):
             return
         event.stop()
         event.prevent_default()
-        match self._presses.heard(event.key, event.time):
+        match self.table.presses.heard(event.key, event.time):
             case Press.COUNTS:
                 self.take(way)
             case Press.WAIT:
@@ -139,7 +171,7 @@ class RoomScreen(Screen[None]):
 
     def _take_if_it_was_a_press(self, key: str) -> None:
         way = self._way_of(key)
-        if self._presses.still_counts(key) and way is not None:
+        if self.table.presses.still_counts(key) and way is not None:
             self.take(way)
 
     def _way_of(self, key: str) -> Way | None:
@@ -158,18 +190,18 @@ class RoomScreen(Screen[None]):
     @property
     def there_is_more(self) -> bool:
         """Whether a text is longer than its place. Once it was, it stays so: the key for it takes room of its own."""
-        self._more = self._more or any(text.max_scroll_y > 0 for text in self.query(VerticalScroll))
+        self._more = self._more or any(text.max_scroll_y > 0 for text in self._texts)
         return self._more
 
     def _show_whether_there_is_more(self) -> None:
         if self.there_is_more:
-            self.query_one(Keys).show(self.ways(self.now, self.say))
+            self._keys.show(self.ways(self.now, self.say))
             self.show_middle(self.now, self.say)
 
     def took(self, does: Does) -> bool:
         """What concerns only what is on the screen is done here; True if it was."""
         if isinstance(does, Scroll):
-            for text in self.query(VerticalScroll):
+            for text in self._texts:
                 text.scroll_relative(y=does.lines, animate=False)
             return True
         return False
@@ -183,8 +215,27 @@ def press(label: str, say: Say) -> Way:
 
 
 def stop(say: Say) -> Way:
-    once_more = say("Would you like to sum up first, in your own words? To stop, press S once more.")
+    """From where nothing is being recorded."""
+    once_more = say("To stop, press S once more. Would you like to sum up first? Then press the button to go on.")
     return Way(("s",), "S", say("Stop"), StopRequest(), once_more)
+
+
+def hold_means(now: Snapshot, say: Say) -> str:
+    """What comes of it when the button is held to the end; nothing where nothing does."""
+    if now.state == State.RECORDING:
+        return say("Keep holding to stop. Let go for a pause.")
+    if now.state == State.PAUSED or (now.started and now.state in BEFORE_START):
+        return say("Keep holding to stop. What was recorded is safe.")
+    if now.state in BEFORE_START:
+        return say("Keep holding if you would rather not.")
+    if now.state == State.HANDOVER:
+        return say("Keep holding: you both get your copy later.")
+    return ""
+
+
+def at_the_button(now: Snapshot, one: str, two: str) -> str:
+    """Words for a table with one button, or with one for each party."""
+    return two if now.buttons > 1 else one
 
 
 def join(say: Say) -> Way:
@@ -197,6 +248,10 @@ def decline(say: Say) -> Way:
 
 def cancel(say: Say) -> Way:
     return Way(("x",), "X", say("Back"), CancelRequest(), say("Back to the beginning? Press X once more. Nothing is kept."))
+
+
+def switch_off(say: Say) -> Way:
+    return Way(("o",), "O", say("Switch off"), SwitchOffRequest(), say("Switch the device off? Press O once more."))
 
 
 def take_back(say: Say) -> Way:
@@ -215,12 +270,14 @@ def ways_out(now: Snapshot, say: Say) -> list[Way]:
     return [stop(say), take_back(say)] if now.started else [decline(say), cancel(say)]
 
 
-def read_on(say: Say, *, more: bool) -> list[Way]:
+def read_on(now: Snapshot, say: Say, *, more: bool) -> list[Way]:
     """Scrolling a long text, of which there is `more` than fits."""
     if not more:
         return []
+    both = [Way((), "↑↓", say("Read on"), None)]
+    touched = [Way((), "↓", say("Read on"), Scroll(5)), Way((), "↑", say("Read back"), Scroll(-5))]
     return [
-        Way((), "↑↓", say("Read on"), None),
+        *(touched if now.touch else both),
         Way(("up",), "", "", Scroll(-1)),
         Way(("down",), "", "", Scroll(1)),
         Way(("pageup",), "", "", Scroll(-5)),

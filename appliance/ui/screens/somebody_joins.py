@@ -5,7 +5,7 @@ from __future__ import annotations
 from appliance.agreement import Party
 from appliance.protocol import Snapshot
 from appliance.ui.screens.announcement import Announcement
-from appliance.ui.screens.room_screen import asked_to
+from appliance.ui.screens.room_screen import asked_to, at_the_button
 from appliance.words import Say
 
 
@@ -22,9 +22,8 @@ class SomebodyJoins(Announcement):
 
     def next_step(self, now: Snapshot, say: Say) -> str:
         if now.touch or now.asked in {None, Party.GUEST}:
-            return (
-                say("Do you agree as well? Touch your name.")
-                if now.touch
-                else say("Do you agree as well? Then press the button.")
+            pressing = at_the_button(
+                now, say("Do you agree as well? Then press the button."), say("Do you agree as well? Then press either button.")
             )
+            return say("Do you agree as well? Touch your name.") if now.touch else pressing
         return asked_to(now, say, say("Done? Each of you confirms. {party}, press the button."), "")

@@ -52,12 +52,15 @@ class Confirmation(Words):
 class Confirmations(Horizontal):
     """A box for the professional, for the client, and for a guest who is at the table."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._boxes = [Confirmation() for _ in Party]
+
     def compose(self) -> ComposeResult:
-        for _ in Party:
-            yield Confirmation()
+        yield from self._boxes
 
     def show(self, stands: Sequence[Stand]) -> None:
-        for place, box in enumerate(self.query(Confirmation)):
+        for place, box in enumerate(self._boxes):
             box.show_stand(stands[place] if place < len(stands) else None)
 
 

@@ -14,7 +14,7 @@ from textual.widgets import Static
 from appliance.ui.colours import INK, STONE
 from appliance.ui.ways import Taken, Way
 
-MOST = 10
+MOST = 12
 """More than this is on no screen."""
 BETWEEN = 2
 
@@ -34,7 +34,7 @@ class Flow(Layout):
             width = min(size.width, child.get_content_width(size, viewport) + gutter.width)
             height = child.get_content_height(size, viewport, width - gutter.width) + gutter.height
             if x and x + width > size.width:
-                x, y, high = 0, y + high, 0
+                x, y, high = 0, y + high + (1 if high > 1 else 0), 0  # what a thumb touches stands apart
             placements.append(WidgetPlacement(Region(x, y, width, height), NULL_OFFSET, NULL_SPACING, child))
             x += width + BETWEEN
             high = max(high, height)
@@ -64,16 +64,16 @@ class Keys(Widget):
     def __init__(self) -> None:
         super().__init__()
         self._flow = Flow()
+        self._keys = [Key() for _ in range(MOST)]
 
     @property
     def layout(self) -> Layout:
         return self._flow  # a stylesheet knows only Textual's own layouts by name
 
     def compose(self) -> ComposeResult:
-        for _ in range(MOST):
-            yield Key()
+        yield from self._keys
 
     def show(self, ways: Sequence[Way]) -> None:
         shown = [way for way in ways if way.label]
-        for place, key in enumerate(self.query(Key)):
+        for place, key in enumerate(self._keys):
             key.show(shown[place] if place < len(shown) else None)

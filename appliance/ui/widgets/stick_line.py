@@ -57,13 +57,13 @@ class Sticks(Horizontal):
     def __init__(self, *, progress: bool = False) -> None:
         super().__init__()
         self.progress = progress
+        self._lines = [StickLine() for _ in range(PLACES)]
 
     def compose(self) -> ComposeResult:
-        for _ in range(PLACES):
-            yield StickLine()
+        yield from self._lines
 
     def show(self, copies: Sequence[CopyView], say: Say) -> None:
-        for place, line in enumerate(self.query(StickLine)):
+        for place, line in enumerate(self._lines):
             copy = copies[place] if place < len(copies) else None
             line.show_copy(copy, say, progress=self.progress)
             line.set_class(copy is None and place >= SIDE_BY_SIDE, "-empty")
@@ -92,5 +92,5 @@ def _state(state: str, say: Say) -> str:
 def signs(sha256: str, columns: int) -> str:
     """A hash in groups of eight, as many in a row as fit: it is compared by eye, and read aloud."""
     groups = [sha256[at : at + 8] for at in range(0, len(sha256), 8)]
-    a_row = 8 if columns >= 72 else 4
+    a_row = 8 if columns >= 72 else 4  # 71 or 35 columns
     return "\n".join(" ".join(groups[at : at + a_row]) for at in range(0, len(groups), a_row))
