@@ -47,7 +47,7 @@ class AtRest:
     clock: Clock
     zone: ZoneInfo
     wording: Wording
-    papers: Papers
+    papers: Callable[[], Papers]
     enter: Enter
     must_wait: Callable[[], Refused | None]
     snapshot: Callable[[], Snapshot]
@@ -97,7 +97,7 @@ class AtRest:
             agreement=self.wording.agreement(language).text,
             language=language,
             local=wall_of(self.clock, self.clock.monotonic_ns()).astimezone(self.zone) if trusted else None,
-            papers=self.papers,
+            papers=self.papers(),
         )
 
     def _no_stick(self) -> Refused | None:

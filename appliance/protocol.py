@@ -301,6 +301,8 @@ class Snapshot(msgspec.Struct, frozen=True, tag_field="is", tag="snapshot"):
     """Whose voice, or one at their turn, was loud enough."""
     twin_words: list[str] = []
     """The words by which both see that their copies are the same, when there are any."""
+    fingerprint: str = ""
+    """Of the appliance's key, as `ssh-keygen -l` prints it: what a copy's signature is compared with."""
     comparison: str | None = None
     """At rest, of two sticks that were put in: a sentence, whether the recordings on them are the same."""
     leaving: list[str] | None = None

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
-from appliance import __version__, supervision
+from appliance import __version__, keys, supervision
 from appliance.administration import Administration
 from appliance.agreement import Party
 from appliance.asking import event_of
@@ -106,7 +106,6 @@ from appliance.room.parts import open_parts
 from appliance.room.sounds import Spoken
 from appliance.sealing import Begun, Seal, begun, end_frame, seal
 from appliance.sight import UNDER_WAY, RecordingInSight, Sight, is_usable, snapshot, trouble
-from appliance.signing import load_or_make
 from appliance.startup import Found, look_around, register_seal
 from appliance.store import Recording, Store, StoreError, entries_of
 from appliance.timekeeping import RealSigns, Signs, Timekeeper
@@ -233,8 +232,7 @@ class Service:
         self._farewell = Farewell(self._not_copied_yet, self._switch_off, self._publish)
         self._parts_of_table = open_parts(self._config, self._hands, self._on_own_sound, self._now, simulated_room=simulated)
         state = self._places.register.parent
-        key = await self._errands.on_disk(lambda: load_or_make(self._disk, state))
-        self._papers = Papers(key, self._config.organisation.name, self._config.organisation.contact)
+        await self._errands.on_disk(self._take_up_key)
         self._at_rest = AtRest(
             self._store,
             self._register,
@@ -244,13 +242,13 @@ class Service:
             self._clock,
             self._zone,
             self._wording,
-            self._papers,
+            lambda: self._papers,
             self._enter,
             self._must_wait,
             self._snapshot,
             self._publish,
         )
-        eraser = Eraser(self._disk, self._clock, self._store, self._register, state / RECEIPTS, key.signature)
+        eraser = Eraser(self._disk, self._clock, self._store, self._register, state / RECEIPTS, self._sign)
         self._administration = Administration(
             self._config,
             self._store,
@@ -262,6 +260,7 @@ class Service:
             self._in_use,
             self._look_at_clock,
             self._at_rest.copy,
+            self._take_up_key,
         )
         await self._look_at_clock()
         await self._look_at_disk()
@@ -286,6 +285,15 @@ class Service:
         await self._end()
         if self._failed:
             raise StoreError("The part that writes the recording failed. What is on the disk is safe; the next start mends it.")
+
+    def _take_up_key(self) -> None:
+        """In the disk's thread: at the start, and when an administrator made another one."""
+        key = keys.first(self._disk, self._clock, self._places.register.parent, self._register)
+        self._papers = Papers(key, self._config.organisation.name, self._config.organisation.contact)
+        self._sight.fingerprint = key.public.fingerprint
+
+    def _sign(self, message: bytes) -> bytes:
+        return self._papers.key.signature(message)
 
     async def _end(self) -> None:
         """Stopped by the system: what is being recorded is sealed first; copies go on at the next start."""

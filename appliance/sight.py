@@ -92,6 +92,8 @@ class Sight:
     clock_too_long_unknown: bool = False
     """There was no trusted time for longer than recordings are to be kept: nothing is erased meanwhile."""
     zone: tzinfo = UTC
+    fingerprint: str = ""
+    """Of the key that this appliance signs with."""
     heard: frozenset[Party] = frozenset()
     """Who was asked while a voice was loud enough, in this meeting."""
     held_since: int | None = None
@@ -135,6 +137,7 @@ def snapshot(meeting: Meeting, sight: Sight, at_ms: int) -> Snapshot:
         touch=meeting.touch,
         buttons=sight.buttons,
         part=sight.part,
+        fingerprint=sight.fingerprint,
         comparison=sight.comparison if meeting.state is State.IDLE else None,
         clock=sight.clock.seen.wall.astimezone(sight.zone).isoformat(timespec="minutes") if sight.clock else None,
         clock_trust=sight.clock.trust.value if sight.clock else Trust.NONE.value,

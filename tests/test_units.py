@@ -74,10 +74,12 @@ def test_who_speaks_to_the_service_can_be_seen_by_it() -> None:
     assert "PrivateUsers" not in unit("meeting-recorder.service")["Service"]
 
 
-def test_the_service_may_give_its_sockets_to_their_groups() -> None:
-    """chown(2) is one of the @privileged calls; seen in the virtual machine: without it the service cannot open its doors."""
+def test_the_service_may_give_its_sockets_to_their_groups_and_start_its_children() -> None:
+    """chown(2) and capset(2) are @privileged calls. Seen in the virtual machine: without the one the service cannot open its doors,
+    without the other no child starts, and so no microphone is heard."""
     filters = re.findall(r"^SystemCallFilter=(.+)$", (UNITS / "meeting-recorder.service").read_text(), re.MULTILINE)
     assert filters.index("@chown") > filters.index("~@privileged @resources")
+    assert filters.index("capset") > filters.index("~@privileged @resources")
     groups = unit("meeting-recorder.service")["Service"]["SupplementaryGroups"].split()
     assert {"meeting-recorder-room", "meeting-recorder-admin"} <= set(groups)
 

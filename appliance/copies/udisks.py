@@ -114,19 +114,25 @@ class Disks:
         (place,) = await self._call(_NAME, block, FILESYSTEM, "Mount", "a{sv}", [asked], within=MOUNT_WITHIN_SECONDS)
         return Path(place)
 
+    async def can_repair(self, file_system: str) -> bool:
+        """Whether UDisks2 has what it needs for `is_clean` and `repair`; that of Debian 12 has nothing for exFAT."""
+        try:
+            for member in ("CanCheck", "CanRepair"):
+                ((can, *_),) = await self._call(_NAME, f"{_ROOT}/Manager", f"{_NAME}.Manager", member, "s", [file_system])
+                if not can:
+                    return False
+        except DBusError:  # it does not know the kind at all
+            return False
+        return True
+
     async def is_clean(self, block: str) -> bool:
         """Whether the file system, which must not be mounted, is as it should be. Nothing is written. DBusError, TimeoutError."""
-        (clean,) = await self._call(
-            _NAME, block, FILESYSTEM, "Check", "a{sv}", [_NO_QUESTIONS], within=CHECK_WITHIN_SECONDS
-        )
+        (clean,) = await self._call(_NAME, block, FILESYSTEM, "Check", "a{sv}", [_NO_QUESTIONS], within=CHECK_WITHIN_SECONDS)
         return bool(clean)
 
-    async def repair(self, block: str) -> bool:
-        """Whether it is as it should be now. DBusError, TimeoutError."""
-        (mended,) = await self._call(
-            _NAME, block, FILESYSTEM, "Repair", "a{sv}", [_NO_QUESTIONS], within=REPAIR_WITHIN_SECONDS
-        )
-        return bool(mended)
+    async def repair(self, block: str) -> None:
+        """Have it repaired, as far as that is safe without a question; `is_clean` tells whether that helped. DBusError, TimeoutError."""
+        await self._call(_NAME, block, FILESYSTEM, "Repair", "a{sv}", [_NO_QUESTIONS], within=REPAIR_WITHIN_SECONDS)
 
     async def unmount(self, block: str) -> None:
         await self._call(_NAME, block, FILESYSTEM, "Unmount", "a{sv}", [_NO_QUESTIONS])
@@ -352,7 +358,7 @@ class UDisksSticks:
             if _is_mounted_safely(place):
                 return Path(place)
             await disks.unmount(seen.block)
-        await _see_to_it_that_it_is_clean(disks, seen)
+        await _clean(disks, seen)
         fat = FAT_OPTIONS if seen.file_system in {"vfat", "exfat"} else ()
         try:
             return await disks.mount(seen.block, ",".join((*MOUNT_OPTIONS, *fat)))
@@ -380,14 +386,31 @@ class UDisksSticks:
         del self._in[here.seen.drive]
 
 
-async def _see_to_it_that_it_is_clean(disks: Disks, seen: Plugged) -> None:
-    """OSError if it is not, and cannot be repaired; what UDisks2 answers if it cannot even be looked at."""
-    if await disks.is_clean(seen.block):
+async def _clean(disks: Disks, seen: Plugged) -> None:
+    """Repair it if it needs to be. OSError if that does not help; TimeoutError.
+
+    What fsck says is not logged: it has the names of what is on the stick. Nor is it relied on: fsck's exit status 1 means that
+    it repaired something, which UDisks2 before 2.10 calls a failure. So it is looked at once more.
+    """
+    if not await disks.can_repair(seen.file_system):
+        log.warning("%s (%s): this UDisks2 cannot look whether %s is clean", seen.device, seen.label, seen.file_system)
+        return
+    if await _is_clean(disks, seen) or mount_points(disks.objects.get(seen.block, {})):
         return
     log.warning("%s (%s) was not unmounted, or is damaged: it is being repaired", seen.device, seen.label)
-    if not await disks.repair(seen.block):
-        raise OSError(errno.EUCLEAN, "it cannot be repaired")
+    with contextlib.suppress(DBusError):
+        await disks.repair(seen.block)
+    if not await _is_clean(disks, seen):
+        raise OSError(errno.EUCLEAN, "it could not be repaired")
     log.info("%s (%s) is repaired", seen.device, seen.label)
+
+
+async def _is_clean(disks: Disks, seen: Plugged) -> bool:
+    try:
+        return await disks.is_clean(seen.block)
+    except DBusError as error:
+        log.warning("%s (%s) could not be looked at: %s", seen.device, seen.label, error.type)
+        return False
 
 
 async def _place_of(disks: Disks, block: str) -> Path:

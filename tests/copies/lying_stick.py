@@ -7,6 +7,8 @@ flip: the WAV's byte at OFFSET is written inverted, while the kernel's page cach
 vanish: nothing behind OFFSET reaches the medium, which says that it did (a stick of a false size).
 eio: a write that reaches OFFSET fails.
 slow: every sync takes OFFSET milliseconds.
+shared: the last file gets the place of another: what is written to it stands in the WAV too, from OFFSET on, and if that is 0 in the
+manifest (a FAT that was not repaired after a power cut).
 hang: a sync behind OFFSET never comes back, and not even SIGKILL ends who waits for it.
 """
 
@@ -20,6 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import mfusepy  # type: ignore[import-untyped,unused-ignore]
+
+from appliance.copies.names import WAV
+from appliance.copies.names import WHOLE as LAST
 
 
 class LyingStick(mfusepy.Operations):  # type: ignore[misc,unused-ignore]
@@ -67,6 +72,11 @@ class LyingStick(mfusepy.Operations):  # type: ignore[misc,unused-ignore]
         if path.endswith(".wav"):
             self._reached = max(self._reached, offset + len(data))
             return os.pwrite(fh, self._lie(data, offset), offset) and len(data)
+        if path.endswith(f"/{LAST}") and self._fault == "shared":
+            other = Path(self._real(path)).with_name(WAV if self._offset else "manifest-sha256.txt")
+            with other.open("r+b") as content:
+                content.seek(self._offset + offset)
+                content.write(data)
         return os.pwrite(fh, data, offset)
 
     def _lie(self, data: bytes, offset: int) -> bytes:

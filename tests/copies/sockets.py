@@ -44,7 +44,11 @@ class Sockets:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.address = f"unix:path={folder}/bus"
-        self._environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.address}
+        self.programs = folder / "programs"
+        """What lies here UDisks2 finds before the system's own."""
+        self.programs.mkdir()
+        path = f"{self.programs}:{os.environ['PATH']}"
+        self._environment = {**os.environ, "PATH": path, "DBUS_SYSTEM_BUS_ADDRESS": self.address}
         self._udisksd: subprocess.Popen[bytes] | None = None
         self._loops: dict[str, str] = {}
 

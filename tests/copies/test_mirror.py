@@ -192,10 +192,10 @@ def test_synced_before_read_back_and_named_before_called_verified(
         for step in steps
         if step.call in {"rename", "renameat", "fsync"} or (step.call == "write" and "verified\\" in step.line)
     ]
-    assert [step.call for step in last[-5:]] == ["fsync", "fsync", last[-3].call, "fsync", "write"]
-    assert last[-3].call.startswith("rename")
-    assert [Path(step.on).name for step in last[-5:-3]] == ["data", UNFINISHED]
-    assert last[-2].on == str(stick)
+    assert [step.call for step in last[-6:]] == ["fsync", "fsync", last[-4].call, "fsync", "fsync", "write"]
+    assert last[-4].call.startswith("rename")
+    assert [Path(step.on).name for step in last[-6:-4]] == ["data", UNFINISHED]
+    assert [step.on for step in last[-3:-1]] == [str(stick / NAME), str(stick)]
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,39 @@ def test_a_stick_that_gives_an_error_is_broken_and_never_asked_again_if_it_worke
     assert mirror.process.wait(5) == 1
 
 
+def test_a_small_file_whose_place_another_file_gets_later_is_found_before_the_copy_is_named(
+    recording: GrowingRecording, lying_stick: Callable[[str, int], Path], mirrors: MirrorStarter
+) -> None:
+    stick = lying_stick("shared", 0)
+    mirror = mirrors.of(recording.folder, stick)
+    mirror.follow(recording.say(MB))
+    recording.seal()
+    mirror.seal()
+    outcome = mirror.outcome()
+    assert (outcome["is"], outcome["code"]) == ("failed", "different")
+    assert "manifest-sha256.txt was read back different at byte 0 " in outcome["detail"]
+    assert not (stick / NAME).exists()
+
+
+@pytest.mark.parametrize("offset", [BLOCK, 300_000, 1_500_000])
+def test_sound_that_lay_there_before_and_whose_place_another_file_gets_is_found_before_the_copy_is_named(
+    recording: GrowingRecording, lying_stick: Callable[[str, int], Path], mirrors: MirrorStarter, offset: int
+) -> None:
+    stick = lying_stick("shared", offset)
+    before = mirrors.of(recording.folder, stick)
+    durable = recording.say(2 * MB)
+    before.follow(durable)
+    before.until(durable // BLOCK * BLOCK)
+    before.kill()
+    recording.seal()
+    mirror = mirrors.of(recording.folder, stick)
+    mirror.seal()
+    outcome = mirror.outcome()
+    assert (outcome["is"], outcome["code"]) == ("failed", "different")
+    assert f"data/gesprek.wav was read back different at byte {offset} " in outcome["detail"]
+    assert not (stick / NAME).exists()
+
+
 def test_on_a_stick_without_a_fault_the_same_file_system_makes_an_equal_copy(
     recording: GrowingRecording, lying_stick: Callable[[str, int], Path], mirrors: MirrorStarter
 ) -> None:

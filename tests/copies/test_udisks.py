@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -134,15 +134,110 @@ async def test_a_write_protected_stick_is_refused_before_the_meeting(sockets: So
     print(refused_in_words(event, speak("nl")))
 
 
-async def test_a_stick_whose_file_system_is_damaged_is_refused(sockets: Sockets, sticks: UDisksSticks) -> None:
-    image = sockets.image("a", label="STUK")
-    with image.open("r+b") as content:  # the block group descriptors are nonsense; the superblock is not
-        content.seek(2048)
-        content.write(os.urandom(4096))
+def debugfs(image: Path, *commands: str) -> str:
+    done = subprocess.run(["debugfs", "-w", "-f", "-", image], input="\n".join(commands), capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+OLD = bytes(range(256)) * 8192
+"""2 MB."""
+
+
+@pytest.fixture
+def cut_short(sockets: Sockets, tmp_path: Path) -> Path:
+    """A stick that was switched off: its tables say that the place of the file `old` is free."""
+    image = sockets.image("a", label="AFGEKAPT")
+    (tmp_path / "old").write_bytes(OLD)
+    said = debugfs(image, f"write {tmp_path}/old old", "blocks old")
+    blocks = said.split("blocks old")[-1].split()
+    debugfs(image, *(f"freeb {block}" for block in blocks if block.isdecimal()))
+    return image
+
+
+def fill(place: Path) -> None:
+    with contextlib.suppress(OSError), (place / "new").open("wb") as new:
+        while True:
+            new.write(b"x" * 65536)
+            new.flush()
+
+
+async def test_a_stick_that_was_switched_off_is_repaired_before_a_new_file_gets_an_old_ones_place(
+    sockets: Sockets, sticks: UDisksSticks, cut_short: Path
+) -> None:
+    sockets.plug("a")
+    stick = await came(sticks.watch())
+    fill(stick.path)
+    assert (stick.path / "new").stat().st_size > 8 << 20
+    run("umount", stick.path)
+    assert subprocess.run(["debugfs", "-R", "cat old", cut_short], capture_output=True, check=True).stdout == OLD
+
+
+def fat_that_was_cut_short(image: Path) -> None:
+    """The file has a first cluster, which the table calls free: Linux writes the one before the other."""
+    run("mkfs.vfat", "-F", "32", "-s", "1", "-n", "FAT", image)
+    with image.open("r+b") as content:
+        head = content.read(512)
+        reserved, fats = int.from_bytes(head[14:16], "little"), head[16]
+        root = (reserved + fats * int.from_bytes(head[36:40], "little")) * 512
+        content.seek(root + 32)
+        content.write(b"GESPREK WAV\x20" + bytes(14) + (9).to_bytes(2, "little") + (4096).to_bytes(4, "little"))
+
+
+async def test_a_fat_is_repaired_as_udisks_does_it_and_what_it_says_of_it_is_not_relied_on(
+    sockets: Sockets, sticks: UDisksSticks
+) -> None:
+    image = sockets.image("a", size="40M", make=fat_that_was_cut_short)
+    look = ["fsck.vfat", "-n", image]
+    assert subprocess.run(look, capture_output=True, check=False).returncode == 1
+    sockets.plug("a")
+    event = await told(sticks.watch())
+    print(event)  # whether it can be mounted is this kernel's affair
+    sockets.pull("a")
+    done = subprocess.run(look, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert b"GESPREK WAV" in image.read_bytes()
+
+
+async def test_a_stick_that_is_clean_is_not_repaired(sockets: Sockets, sticks: UDisksSticks) -> None:
+    asked = instead_of_e2fsck(sockets, "")
+    sockets.image("a", label="SCHOON")
+    sockets.plug("a")
+    assert (await came(sticks.watch())).label == "SCHOON"
+    assert ["-n " in line for line in asked.read_text().splitlines()] == [True]
+
+
+@pytest.mark.usefixtures("cut_short")
+async def test_a_stick_that_cannot_be_repaired_is_refused(sockets: Sockets, sticks: UDisksSticks) -> None:
+    instead_of_e2fsck(sockets, 'case "$*" in *"-n "*) ;; *) exit 4;; esac')
     sockets.plug("a")
     event = await told(sticks.watch())
     assert isinstance(event, StickRefused)
-    assert (event.why, event.stick.label) == ("damaged", "STUK")
+    assert (event.why, event.stick.label) == ("damaged", "AFGEKAPT")
+    assert not is_mounted(sockets.device("a"))
+
+
+@pytest.mark.usefixtures("cut_short")
+async def test_a_repair_that_never_ends_is_not_waited_for_and_holds_up_no_other_stick(
+    sockets: Sockets, sticks: UDisksSticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(udisks, "REPAIR_WITHIN_SECONDS", 3.0)
+    instead_of_e2fsck(sockets, 'case "$*" in *"-n "*) ;; *) exec sleep 8;; esac')
+    sockets.image("b", label="SCHOON")
+    for name in ("a", "b"):
+        sockets.plug(name)
+    events = sticks.watch()
+    assert (await came(events)).label == "SCHOON"
+    refused = await told(events)
+    assert isinstance(refused, StickRefused)
+    assert (refused.why, refused.stick.label) == ("damaged", "AFGEKAPT")
+
+
+def instead_of_e2fsck(sockets: Sockets, does: str) -> Path:
+    """What it is asked is written down before it `does` that; the rest is the real one's."""
+    program, asked = sockets.programs / "e2fsck", sockets.folder / "asked"
+    program.write_text(f'#!/bin/sh\necho "$*" >>{asked}\n{does}\nexec {shutil.which("e2fsck")} "$@"\n')
+    program.chmod(0o755)
+    return asked
 
 
 def partitioned(image: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.copies.sockets import Sockets
+from tests.copies.sockets import UDISKSD, Sockets
 
 RULE = Path(__file__).parents[2] / "systemd/polkit/meeting-recorder.rules"
 UDEV_RULE = Path(__file__).parents[2] / "systemd/udev/70-meeting-recorder.rules"
@@ -19,6 +19,9 @@ POLKITD = "/usr/lib/polkit-1/polkitd"
 USER = "nobody"  # whom every machine has; the rule is for `meeting-recorder`
 UDISKS = "org.freedesktop.udisks2"
 A_STICK = {"drive.removable": "true", "drive.removable.bus": "usb"}
+
+ASKED = "Authentication is required to {} the filesystem on $(drive)"
+FORMATS = "Authentication is required to format $(drive)"
 
 May = Callable[[str, str, dict[str, str]], bool]
 
@@ -60,9 +63,12 @@ def may(sockets: Sockets) -> Iterator[May]:
         process.wait()
 
 
-def test_the_service_may_mount_a_stick_and_power_it_off_and_nothing_else(may: May) -> None:
+def test_the_service_may_mount_a_stick_repair_it_and_power_it_off_and_nothing_else(may: May) -> None:
     assert may(USER, f"{UDISKS}.filesystem-mount-other-seat", A_STICK)
     assert may(USER, f"{UDISKS}.power-off-drive-other-seat", A_STICK)
+    for does in ("check", "repair"):
+        assert may(USER, f"{UDISKS}.modify-device-other-seat", {**A_STICK, "polkit.message": ASKED.format(does)}), does
+    assert not may(USER, f"{UDISKS}.modify-device-other-seat", {**A_STICK, "polkit.message": FORMATS})
     for action in (
         "modify-device-other-seat",
         "open-device",
@@ -76,6 +82,12 @@ def test_the_service_may_mount_a_stick_and_power_it_off_and_nothing_else(may: Ma
     for disk in ({**A_STICK, "drive.removable.bus": "sata"}, {**A_STICK, "drive.removable": "false"}, {}):
         assert not may(USER, f"{UDISKS}.filesystem-mount-other-seat", disk), disk
     assert not may("daemon", f"{UDISKS}.filesystem-mount-other-seat", A_STICK)
+
+
+def test_what_udisks_asks_before_a_check_a_repair_and_a_format_are_sentences_that_the_rule_tells_apart() -> None:
+    asked = UDISKSD.read_bytes()
+    for sentence in (ASKED.format("check"), ASKED.format("repair"), FORMATS):
+        assert sentence.encode() + b"\0" in asked, sentence
 
 
 def test_the_rule_about_keyboards_is_read_without_a_complaint(sockets: Sockets) -> None:

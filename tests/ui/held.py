@@ -15,7 +15,7 @@ from tests.ui.room import a_room, every_screen, snapshot, until
 from tests.ui.translations import compile_translations
 
 HELD = Path(__file__).parent / "held"
-SIZES = ((100, 30), (80, 24), (50, 15))
+SIZES = ((100, 30), (80, 24))
 LANGUAGES = ("nl", "en")
 
 

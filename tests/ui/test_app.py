@@ -58,7 +58,7 @@ async def seen(screen: RoomApp, text: str, seconds: float = 5.0) -> None:
 async def longest_stall_until(true: Callable[[], bool]) -> float:
     """Seconds that this process got no turn from a busy machine, at most at once."""
     longest, last = 0.0, time.monotonic()
-    while not true():  # noqa: ASYNC110 - how long a sleep takes is what is measured
+    while not true():
         await asyncio.sleep(0.01)
         longest, last = max(longest, time.monotonic() - last), time.monotonic()
         assert longest < 5

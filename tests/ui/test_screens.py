@@ -83,6 +83,10 @@ async def a_notice_pushes_no_line_off_the_screen(screen: RoomApp, pilot: Pilot[N
         return
     assert longest in reads(screen), (name, rows(screen))
     shown(screen).notice("")
+    await pilot.pause()
+    shown(screen)._more = False  # the room that the notice took is given back
+    shown(screen).show(shown(screen).now, shown(screen).say)
+    await pilot.pause()
 
 
 def every_line_can_be_read(screen: RoomApp, name: str) -> None:

@@ -114,6 +114,8 @@ class RoomScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self._texts = tuple(self.query(VerticalScroll))
+        for text in self._texts:
+            self.watch(text, "virtual_size", self._text_has_another_size, init=False)
         self.show(self.now, self.say)
 
     def on_resize(self) -> None:
@@ -192,6 +194,9 @@ class RoomScreen(Screen[None]):
         """Whether a text is longer than its place. Once it was, it stays so: the key for it takes room of its own."""
         self._more = self._more or any(text.max_scroll_y > 0 for text in self._texts)
         return self._more
+
+    def _text_has_another_size(self) -> None:
+        self.call_after_refresh(self._show_whether_there_is_more)
 
     def _show_whether_there_is_more(self) -> None:
         if self.there_is_more:
