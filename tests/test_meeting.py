@@ -544,10 +544,8 @@ class Room:
             case CloseMicrophone():
                 assert not self.gate_open, "the microphone closes while storing"
                 self.microphone_open = False
-            case End() | ComeBack():
-                assert not self.gate_open
-            case Leave():
-                assert not self.gate_open, "switched off in the middle of a recording"
+            case End() | ComeBack() | Leave():
+                assert not self.gate_open, "over, or switched off, in the middle of a recording"
 
     def check(self) -> None:
         m = self.meeting

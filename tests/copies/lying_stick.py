@@ -73,7 +73,7 @@ class LyingStick(mfusepy.Operations):  # type: ignore[misc,unused-ignore]
             self._reached = max(self._reached, offset + len(data))
             return os.pwrite(fh, self._lie(data, offset), offset) and len(data)
         if path.endswith(f"/{LAST}") and self._fault == "shared":
-            other = Path(self._real(path)).with_name(WAV if self._offset else "manifest-sha256.txt")
+            other = Path(self._real(path)).parent / (WAV if self._offset else "manifest-sha256.txt")
             with other.open("r+b") as content:
                 content.seek(self._offset + offset)
                 content.write(data)

@@ -53,6 +53,7 @@ AGREEMENT = {
 }
 SHA256 = "3f0a9c1be27d4455a1c08f5e6b7d2231904cc0de77aa15b2cd8e01f4a6b93d70"
 ROOT = "/media/recorder"
+KEY = "SHA256:uNiVztksCsDhcc0u9e8BrrfKKxHh/8IXlVGgbT/zzIo"
 TWIN_WORDS = ["kapper", "lantaarn", "dorp", "bezem"]
 ALL_GOOD = [CheckView(what, "good") for what in ("microphone", "sticks", "clock", "power", "room")]
 NOT_ALL_GOOD = [
@@ -159,7 +160,7 @@ def every_screen(language: str) -> Iterator[tuple[str, Snapshot]]:
     yield "16-somebody-joins-before", now("announcing", guest=True, asked=professional)
     yield "17-agreed-again", now("agreed", **{**running, "guest": True, "confirmed": [*both, guest]})
     yield "18-sealing", now("sealing", **running)
-    done = {**running, "recording": recording(sha256=SHA256), "level": None, "twin_words": TWIN_WORDS}
+    done = {**running, "recording": recording(sha256=SHA256), "level": None, "twin_words": TWIN_WORDS, "fingerprint": KEY}
     yield "19-copying", now("copying", **done)
     over = {**done, "copies": VERIFIED, "verified": 2, "kept_until": "2026-12-07T14:00:00+01:00"}
     yield "20-handover", now("handover", **over, asked=professional)

@@ -72,6 +72,7 @@ def test_the_whole_meeting_is_walked_by_keys_and_each_screen_says_what_to_do_nex
     terminal.until("Spreken wij dit zo af?", "Cliënt, druk op de knop als u het zo afspreekt", "bevestigd")
     terminal.press("c")
     terminal.until("Afgesproken", "Er wordt nog niets opgenomen.", "Dan begint de opname")
+    table.until(lambda snapshot: snapshot.microphone == "heard")
     assert not table.status().storing
     terminal.press("Space")
     terminal.until("Wij nemen dit gesprek op", "pauzeren of stoppen")

@@ -84,6 +84,7 @@ class Handover(RoomScreen):
                 yield Words(id="twin-words")
                 yield Words(id="signs-say")
                 yield Words(id="signs")
+                yield Words(id="key")
                 yield Sticks(progress=True)
                 yield Confirmations()
 
@@ -101,6 +102,8 @@ class Handover(RoomScreen):
             "" if not sha256 else take_a_photo if fits else say("The signs of this recording. Take a photo of them.")
         )
         self.query_one("#signs", Words).show(signs(sha256, place.width - (room_for(code).width if fits else 0)) if sha256 else "")
+        key = say("This device signs with: {key}").format(key=now.fingerprint) if now.fingerprint and fits else ""
+        self.query_one("#key", Words).show(key)
         self.query_one(Sticks).show(now.copies, say)
         self.query_one(Confirmations).show([_stand(party, now, say) for party in PARTIES])
 
