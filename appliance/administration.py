@@ -199,7 +199,9 @@ class Administration:
         if recording is None:
             return _not_here(request.id)
         if not request.both_agreed:
-            return Refused("not-agreed", "A recording is erased before its time only when both parties agreed. Nothing was erased.")
+            return Refused(
+                "not-agreed", "A recording is erased before its time only when both parties agreed. Nothing was erased."
+            )
         if self.register.of(request.id).hold is not None:
             return Refused("held", f"{request.id} is held. Release it first. Nothing was erased.")
         if request.id in self.in_use():
@@ -210,7 +212,8 @@ class Administration:
 
 def _shown(decided: Sequence[Fate], erased: Sequence[str] = ()) -> Fates:
     views = [
-        FateView(fate.id, fate.decision.value, rfc3339(fate.goes_at) if fate.goes_at else None, fate.why.value) for fate in decided
+        FateView(fate.id, fate.decision.value, rfc3339(fate.goes_at) if fate.goes_at else None, fate.why.value)
+        for fate in decided
     ]
     return Fates(views, list(erased))
 

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from appliance.clock import Clock, wall_of
 from appliance.copies.comparing import StickUnreadableError, compare_sticks, compared_in_words, unreadable_in_words
 from appliance.copies.sticks import Stick
+from appliance.copies.verify import verify
 from appliance.errands import Errands
 from appliance.journal import Value
 from appliance.papers import Papers
@@ -23,7 +24,7 @@ from appliance.protocol import CopyRequest, Refused, Reply, Snapshot, TakeInRequ
 from appliance.register import Register
 from appliance.sight import Sight
 from appliance.startup import register_taken_in
-from appliance.store import Store
+from appliance.store import Recording, Store
 from appliance.take_in import Origin, TakeInError, TakenIn, pieces_of, take_in
 from appliance.trust import Trust
 from appliance.twins import Twins
@@ -64,6 +65,8 @@ class AtRest:
             return Refused("not-here", f"The appliance keeps no recording {request.id}. Nothing has changed.", self.snapshot())
         if (why := self.must_wait() or self._no_stick()) is not None:
             return why
+        if not await asyncio.to_thread(is_sound, recording):
+            return Refused("damaged", speak(self.sight.language)(Trouble.ORIGINAL_DAMAGED), self.snapshot())
         await self.enter("copied-again", {"id": recording.id, "by": by})
         await self.twins.again(recording)
         return self.snapshot()
@@ -131,6 +134,11 @@ class AtRest:
         else:
             self.sight.comparison = compared_in_words(compared, say) if compared.recordings else None
         self.changed()
+
+
+def is_sound(recording: Recording) -> bool:
+    """Whether a sealed recording still is as it was sealed: every byte of it is read. A signature that is missing is no damage."""
+    return verify(recording.folder).verdict != "changed"
 
 
 def _is_on(stick: Stick, path: Path) -> bool:

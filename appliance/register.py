@@ -8,6 +8,7 @@ later than the first trusted time that follows.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,9 +18,11 @@ from typing import Self
 from appliance.agreement import Party
 from appliance.clock import from_rfc3339
 from appliance.disk import Disk
-from appliance.journal import Entry, Value
-from appliance.store import SET_ASIDE, JournalFile
+from appliance.journal import Entry, Value, check, everything, hearsay, undoubted
+from appliance.store import SET_ASIDE, JournalFile, set_aside
 from appliance.trust import Trust
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Register:
         self.order: list[str] = []
         """Every recording that was begun, oldest first, whatever any clock said."""
         self.declined = 0
+        self.was_damaged = False
         self.keys: list[str] = []
         """Fingerprints of the keys that the appliance signed with, the present one last."""
         self.newest: datetime | None = None
@@ -105,16 +109,33 @@ class Register:
 
     @classmethod
     def open(cls, disk: Disk, path: Path) -> Self:
-        """The register at `path`, made if there is none. OSError: try again."""
+        """The register at `path`, made if there is none. OSError: try again.
+
+        Of one that was damaged the lines behind the damage are taken up again, as new ones that say so: nothing binds them any
+        more to what was before, but a hold that is forgotten, or a recording that comes back into the room, would be worse. All
+        that was there before is kept beside it.
+        """
         if not path.exists():
             return cls(JournalFile.create(disk, path), ())
+        behind = _behind_the_damage(disk, path)
         log_file, entries = JournalFile.open(disk, path, path.parent / SET_ASIDE)
         try:
             log_file.write_again()
+            register = cls(log_file, entries)
+            register.was_damaged = bool(behind)
+            register.take_up_again(behind)
         except BaseException:
             log_file.close()
             raise
-        return cls(log_file, entries)
+        return register
+
+    def take_up_again(self, behind: Sequence[Entry]) -> None:
+        """Lines that can still be read though the chain was broken before them; durable, all of them, on return."""
+        for entry in behind:
+            fields = {name: value for name, value in entry.items() if name not in {"n", "prev", "event"}}
+            self._log.append(str(entry["event"]), {**fields, "again": True})
+            self._take_in(entry)
+        self._log.sync()
 
     def add(self, event: str, fields: Mapping[str, Value]) -> None:
         """One line, durable on return. OSError: it is not on the disk yet, and goes along with the next."""
@@ -213,3 +234,26 @@ class Register:
                 self.keys.append(fingerprint)
             case {"event": "declined"}:
                 self.declined += 1
+
+
+def _behind_the_damage(disk: Disk, path: Path) -> list[Entry]:
+    """The lines that follow the first one which does not hold, where more is broken than a power cut tears.
+
+    A sync writes a line at a time here, or few: only the end of the file is ever torn. The whole of a register that is broken
+    before that is set aside first, and then cut back to where it holds.
+    """
+    content = path.read_bytes()
+    checked = undoubted(content, check(content), everything)
+    rest = content[checked.good_bytes :]
+    behind = [entry for entry in hearsay(rest) if entry.get("n") != checked.chain.n]
+    if not behind:
+        return []
+    log.error("%s is damaged at line %d; %d lines behind that are taken up again", path, checked.chain.n + 1, len(behind))
+    set_aside(disk, path.parent / SET_ASIDE, f"{path.name}.damaged", content)
+    fd = disk.open(path)
+    try:
+        disk.truncate(fd, checked.good_bytes)
+        disk.sync(fd)
+    finally:
+        disk.close(fd)
+    return behind

@@ -28,7 +28,7 @@ from appliance import __version__, keys, supervision
 from appliance.administration import Administration
 from appliance.agreement import Party
 from appliance.asking import event_of
-from appliance.at_rest import AtRest
+from appliance.at_rest import AtRest, is_sound
 from appliance.audio import recorder as rec
 from appliance.audio.level import WELL_HEARD_DBFS
 from appliance.audio.microphone import Microphone as CaptureChild
@@ -207,6 +207,7 @@ class Service:
         self._doors.take_lock(self._places.control_socket)
         self._wording.check(dict.fromkeys((*self._sight.languages, self._config.organisation.language)))
         self._register = await self._errands.on_disk(lambda: RegisterFile.open(self._disk, self._places.register))
+        self._sight.register_damaged = self._register.was_damaged
         self._recorder = rec.Recorder(
             self._store,
             self._clock,
@@ -266,7 +267,7 @@ class Service:
         await self._look_at_disk()
         await self._errands.on_disk(eraser.finish)
         waiting = await self._errands.on_disk(
-            lambda: look_around(self._store, self._register, self._disk, self._clock, self._papers)
+            lambda: look_around(self._store, self._register, self._disk, self._clock, self._papers, self._left_as_it_is)
         )
         self._errands.run(self._twins.watch(), "sticks")
         self._not_sealing.set()
@@ -285,6 +286,9 @@ class Service:
         await self._end()
         if self._failed:
             raise StoreError("The part that writes the recording failed. What is on the disk is safe; the next start mends it.")
+
+    def _left_as_it_is(self, recording: Recording) -> None:
+        self._sight.left |= {recording.id}
 
     def _take_up_key(self) -> None:
         """In the disk's thread: at the start, and when an administrator made another one."""
@@ -350,8 +354,17 @@ class Service:
             self._not_sealing.clear()
             self._errands.run(self._seal(recording), "seal")
         else:
-            self._errands.run(self._twins.seal(), "copies")
+            self._errands.run(self._copy_if_sound(recording), "copies")
         log.info("going on with %s at %s", recording.folder.name, waiting.state)
+
+    async def _copy_if_sound(self, recording: Recording) -> None:
+        """What lay here since it was sealed is looked at before it is copied: a copy is equal to this one, and no better."""
+        if not await asyncio.to_thread(is_sound, recording):
+            log.error("%s is not as it was sealed, and is not copied", recording.folder)
+            self._sight.special.append(Trouble.ORIGINAL_DAMAGED)
+            await self._twins.drop()
+        else:
+            await self._twins.seal()
 
     # ── events ──
 

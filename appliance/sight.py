@@ -89,6 +89,8 @@ class Sight:
     buttons: int = 1
     part: int = 1
     clock: Judged | None = None
+    register_damaged: bool = False
+    """A start found it damaged, and took up again what could still be read of it."""
     clock_too_long_unknown: bool = False
     """There was no trusted time for longer than recordings are to be kept: nothing is erased meanwhile."""
     zone: tzinfo = UTC
@@ -102,6 +104,8 @@ class Sight:
     button_stuck: bool = False
     power: bool | None = None
     """Whether there is enough of it; None where nothing tells."""
+    left: frozenset[str] = frozenset()
+    """Ids of recordings that a start found damaged, and left as they are."""
     comparison: str | None = None
     """Of two sticks that were put in while nobody met."""
     leaving: list[str] | None = None
@@ -199,6 +203,10 @@ def is_usable(copy: CopyState) -> bool:
 
 def _clock_trouble(meeting: Meeting, sight: Sight, say: Say) -> Iterator[str]:
     """Said while it can still be mended, and while there is nothing that matters more: before the start."""
+    if meeting.state is State.IDLE and sight.register_damaged:
+        yield say(Trouble.REGISTER_DAMAGED)
+    if meeting.state is State.IDLE and sight.left:
+        yield say(Trouble.LEFT_AS_THEY_ARE).format(recordings=", ".join(sorted(sight.left)))
     if meeting.state is State.IDLE and sight.clock_too_long_unknown:
         yield say(Trouble.CLOCK_TOO_LONG_UNKNOWN)
     if meeting.state in BEFORE_START and not meeting.started and sight.clock is not None and sight.clock.trust is Trust.NONE:

@@ -7,6 +7,7 @@ sealing, copying or handover; nobody is asked. A recording without a single whol
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from appliance.clock import Clock, stamp
@@ -33,15 +34,25 @@ class Found:
     earlier: tuple[str, ...]
 
 
-def look_around(store: Store, register: Register, disk: Disk, clock: Clock, papers: Papers | None = None) -> Found | None:
-    """Mend what is there, and say which meeting goes on. What is damaged beyond that is left as it is, and logged."""
+def look_around(
+    store: Store,
+    register: Register,
+    disk: Disk,
+    clock: Clock,
+    papers: Papers | None = None,
+    left: Callable[[Recording], None] = lambda _: None,
+) -> Found | None:
+    """Mend what is there, and say which meeting goes on. What is damaged beyond that is left as it is, and `left` is told."""
     for half in forget_half_taken_in(store):
         log.warning("%s was being taken in when everything ended; it is still on the stick that it came on", half)
-    there = _in_order(store, register)
+    there = [recording for recording in _in_order(store, register) if _can_be_looked_into(recording)]
     for recording in there:
         if recording.is_bagged and not register.knows(recording.id):
             _register_if_brought(register, clock, recording)
     standing = [recording for recording in there if _mend(store, register, disk, clock, recording)]
+    for recording in store.all():
+        if recording not in standing and recording.folder.exists():
+            left(recording)
     waiting = [
         recording
         for recording in standing
@@ -108,6 +119,18 @@ def _register_if_brought(register: Register, clock: Clock, recording: Recording)
             register_taken_in(register, clock, recording)
     except (OSError, StoreError):
         log.exception("%s is left as it is", recording.folder)
+
+
+def _can_be_looked_into(recording: Recording) -> bool:
+    """A folder that a dying card, or somebody else's mode, keeps from us must not keep the room from its next meeting."""
+    try:
+        for folder in (recording.folder, recording.journal.parent):
+            if folder.is_dir():
+                list(folder.iterdir())
+    except OSError:
+        log.exception("%s cannot be looked into", recording.folder)
+        return False
+    return True
 
 
 def earlier_parts(recording: Recording) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ class JournalFile:
         fd = disk.open(path)
         try:
             if torn := path.read_bytes()[good_bytes:]:
-                _set_aside(disk, aside, f"{path.name}.{good_bytes}", torn)
+                set_aside(disk, aside, f"{path.name}.{good_bytes}", torn)
                 disk.truncate(fd, good_bytes)
                 disk.sync(fd)
         except BaseException:
@@ -160,8 +160,11 @@ def write_again(disk: Disk, path: Path, begin: int, end: int) -> None:
         disk.close(fd)
 
 
-def _set_aside(disk: Disk, folder: Path, name: str, torn: bytes) -> None:
-    """Durable on return. The name tells the content, so that doing it twice is doing it once."""
+def set_aside(disk: Disk, folder: Path, name: str, torn: bytes) -> None:
+    """Keep, beside everything, bytes that are about to be cut off; durable on return.
+
+    The name tells the content, so that doing it twice is doing it once.
+    """
     if not torn.strip(b"\0"):
         log.warning("%s: %d zeros behind the last whole line are cut off", name, len(torn))
         return
@@ -282,9 +285,9 @@ class Store:
             recording.journal.parent.rmdir()
         recording.folder.rmdir()
         self.disk.sync_folder(self.folder)
-        self._discard_what_was_set_aside(recording)
+        self._discard_what_wasset_aside(recording)
 
-    def _discard_what_was_set_aside(self, recording: Recording) -> None:
+    def _discard_what_wasset_aside(self, recording: Recording) -> None:
         if recording.set_aside.is_dir():
             for piece in sorted(recording.set_aside.iterdir()):
                 self.disk.remove(piece)

@@ -165,15 +165,23 @@ class Timekeeper:
         """None when nothing was held yet, or what is there cannot be read: then nobody knows, and an administrator is asked."""
         try:
             held = json.loads(self._memory.read_text(encoding="utf-8"))
-            seen = Observation(int(held["mono_ns"]), from_rfc3339(held["wall"]), ntp=False)
-            last_trusted = from_rfc3339(held["last_trusted"]) if held["last_trusted"] else None
+            seen = Observation(int(held["mono_ns"]), _in_utc(held["wall"]), ntp=False)
+            last_trusted = _in_utc(held["last_trusted"]) if held["last_trusted"] else None
             without = timedelta(seconds=int(held["without_trust_s"]))
+            rules.jump_between(seen, self._observe())  # what nobody can reckon with is not believed
             return _Held(str(held["boot"]), Judged(Trust(held["trust"]), seen, last_trusted), without)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             log.warning("%s says nothing that can be used: %s", self._memory, error)
             return None
+
+
+def _in_utc(text: str) -> datetime:
+    moment = from_rfc3339(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return moment
 
 
 @dataclass(frozen=True, slots=True)

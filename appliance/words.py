@@ -118,6 +118,13 @@ class Trouble(StrEnum):
         "Nobody knows whether this device's clock is right. The recording will have no date; how long it is, is right. "
         "Say the date aloud. The administrator can confirm the clock."
     )
+    LEFT_AS_THEY_ARE = N_(
+        "An earlier recording ({recordings}) was damaged. It is kept as it is, and others are safe. Call the administrator."
+    )
+    REGISTER_DAMAGED = N_(
+        "The device's own list was damaged. The recordings are safe. What could be read was written anew. Call the administrator."
+    )
+    ORIGINAL_DAMAGED = N_("The device's own copy of this recording was damaged, so it is not copied. Call the administrator.")
     CLOCK_TOO_LONG_UNKNOWN = N_(
         "For many days nobody has known whether this device's clock is right. All recordings are safe, and none is erased. "
         "The administrator can confirm the clock."

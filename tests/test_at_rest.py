@@ -19,7 +19,7 @@ from appliance.config import Config
 from appliance.copies.verify import verify
 from appliance.journal import check
 from appliance.protocol import Refused, Snapshot
-from appliance.words import speak
+from appliance.words import Trouble, speak
 from tests.room.running import Room, running
 
 CLIENT = Party.CLIENT
@@ -135,6 +135,34 @@ async def test_two_sticks_that_differ_are_told_from_where_on(tmp_path: Path) -> 
         now = await put_in_again(room)
         assert now.comparison is not None
         assert "00:00:01" in now.comparison
+
+
+async def test_what_was_damaged_on_the_appliance_is_not_given_out_as_a_good_copy(tmp_path: Path) -> None:
+    async with running(tmp_path / "room", Config(), tmp_path / "a", tmp_path / "b") as room:
+        folder = await record(room)
+        wav = folder / "data/gesprek.wav"
+        wav.chmod(0o644)
+        content = bytearray(wav.read_bytes())
+        content[5000] ^= 1
+        wav.write_bytes(content)
+        assert await room.refused(protocol.CopyRequest(folder.name[-4:])) == "damaged"
+
+
+async def test_after_a_restart_too_what_was_damaged_meanwhile_is_not_copied(tmp_path: Path) -> None:
+    async with running(tmp_path / "room", Config()) as room:
+        await room.agree()
+        begun = await room.do(protocol.StartRequest())
+        assert begun.recording is not None
+        await asyncio.sleep(0.5)
+        await room.do(protocol.StopRequest())
+        await room.until_state("handover")
+    wav = Path(begun.recording.folder) / "data/gesprek.wav"
+    wav.chmod(0o644)
+    wav.write_bytes(wav.read_bytes()[:-2] + b"!!")
+    async with running(tmp_path / "room", Config(), tmp_path / "a", tmp_path / "b") as room:
+        now = await room.until(lambda now: speak("nl")(Trouble.ORIGINAL_DAMAGED) in now.trouble)
+        assert [copy.state for copy in now.copies if copy.state == "verified"] == []
+        assert not list((tmp_path / "a").glob("* gesprek ????"))
 
 
 async def test_sticks_without_a_recording_are_not_talked_about(tmp_path: Path) -> None:

@@ -153,3 +153,45 @@ def test_a_deletion_that_was_begun_and_not_ended_is_known_at_the_next_start(tmp_
         register.add("deleting", {"id": which, "folder": which, "why": "due", "by": "jo", **NOW})
     register.add("deleted", {"id": "aaaa", "receipt": "0" * 64, **NOW})
     assert Register.open(RealDisk(), tmp_path / "register.jsonl").being_deleted == ["bbbb"]
+
+
+def damaged_register(folder: Path, line: int) -> Path:
+    """A held recording among others, with one bit flipped in a line."""
+    path = folder / "register.jsonl"
+    register = Register.open(RealDisk(), path)
+    register.add("begun", {"id": "aaaa", "folder": "a", **NOW})
+    register.add("sealed", SEALED)
+    register.add("held", {"id": "aaaa", "reason": "complaint 7", "until": None, "by": "jo", **NOW})
+    register.add("begun", {"id": "bbbb", "folder": "b", **NOW})
+    register.add("handed-over", {"id": "bbbb", **NOW})
+    register.close()
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[line] = lines[line][:20] + bytes([lines[line][20] ^ 1]) + lines[line][21:]
+    path.write_bytes(b"".join(lines))
+    return path
+
+
+@pytest.mark.parametrize("line", range(5))
+def test_one_wrong_bit_costs_no_more_than_its_own_line_and_is_told(line: int, tmp_path: Path) -> None:
+    path = damaged_register(tmp_path, line)
+    before = path.read_bytes()
+    register = Register.open(RealDisk(), path)
+    assert register.was_damaged is (line < 4), "a last line that does not hold may be torn"
+    if line != 2:
+        assert register.of("aaaa").hold == Hold("complaint 7", None, "jo")
+    if line != 4:
+        assert register.of("bbbb").handed_over
+    register.close()
+    again = Register.open(RealDisk(), path)
+    assert (again.was_damaged, again.of("aaaa").hold, again.order) == (False, register.of("aaaa").hold, register.order)
+    assert check(path.read_bytes()).broken is None
+    if line < 4:
+        assert before in [kept.read_bytes() for kept in (tmp_path / "set aside").iterdir()]
+
+
+def test_more_noise_behind_a_register_than_a_power_cut_leaves_keeps_nobody_from_meeting(tmp_path: Path) -> None:
+    path = damaged_register(tmp_path, 4)
+    path.write_bytes(path.read_bytes() + b'{"event":"noise"}\n' * 10_000)
+    register = Register.open(RealDisk(), path)
+    assert register.was_damaged
+    assert register.of("aaaa").hold is not None

@@ -69,6 +69,27 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
+HELD = {
+    "boot": "first",
+    "last_trusted": "2026-11-24T12:00:00.000Z",
+    "mono_ns": 0,
+    "trust": "confirmed",
+    "wall": "2026-11-24T12:00:00.000Z",
+    "without_trust_s": 0,
+}
+ODD = [
+    json.dumps({**HELD, **odd}).encode()
+    for odd in (
+        {"wall": "2026-11-24T12:00:00"},
+        {"last_trusted": "2026-11-24"},
+        {"mono_ns": 10**40},
+        {"mono_ns": float("inf")},
+        {"without_trust_s": 1e30},
+        {"trust": "much"},
+    )
+] + [b"[" * 200_000]
+
+
 def test_a_clock_that_nobody_vouches_for_is_not_trusted(machine: Machine) -> None:
     assert machine.start().trust() is Trust.NONE
 
@@ -146,7 +167,7 @@ def test_it_is_known_for_how_long_there_was_no_trusted_time_over_all_boots(machi
     assert keeper.without_trust == timedelta(0)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"boot": "first"}', b"\xff\xfe", b"\0" * 200, None])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"boot": "first"}', b"\xff\xfe", b"\0" * 200, None, *ODD])
 def test_a_memory_that_cannot_be_read_leaves_a_clock_that_nobody_vouches_for(machine: Machine, content: bytes | None) -> None:
     if content is None:
         machine.memory.mkdir()

@@ -88,6 +88,11 @@ class Gate:
         return bool(self._switches)
 
     @property
+    def open_from(self) -> int:
+        """The monotonic moment from which on it is open, or was the last time."""
+        return self._open_from
+
+    @property
     def own_clock(self) -> bool:
         return self._reader.hello is not None and self._reader.hello.own_clock
 

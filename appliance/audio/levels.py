@@ -147,6 +147,9 @@ def _read(path: Path, most: int) -> bytes:
             return file.read(most)
     except FileNotFoundError:
         return b""
+    except OSError as error:  # it proves nothing, so nothing waits for it
+        log.warning("%s cannot be read, and is counted anew: %s", path, error)
+        return b""
 
 
 def _counted(wav: Path, audio_format: PcmFormat, first: int, frames: int) -> Iterable[bytes]:

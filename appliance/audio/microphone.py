@@ -23,8 +23,9 @@ from appliance.children import dies_with_us
 
 AGAIN_AFTER_SECONDS = 1.0
 GONE_WITHIN_SECONDS = 1.0
-DEAF_AFTER_SECONDS = 5.0
-"""A child from which nothing was heard for so long after it began is ended, too."""
+DEAF_AFTER_SECONDS, LONGEST_DEAF_SECONDS = 5.0, 40.0
+"""A child from which nothing was heard for so long after it began is ended, too; the next one has twice as long, as a machine that is
+busy may need."""
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +62,12 @@ class Microphone:
         self._task: asyncio.Task[None] | None = None
         self._child: asyncio.subprocess.Process | None = None
         self._heard = False
+        self._deaf_after = DEAF_AFTER_SECONDS
 
     def heard(self) -> None:
         """Blocks arrive from the child that runs now."""
         self._heard = True
+        self._deaf_after = DEAF_AFTER_SECONDS
 
     def open(self) -> None:
         """Begin to hear, and go on until `close`; opening an open one changes nothing."""
@@ -129,7 +132,7 @@ class Microphone:
             os.close(child_out)
         self._heard = False
         self._recorder.listen(ours_out, ours_in)
-        deaf = asyncio.get_running_loop().call_later(DEAF_AFTER_SECONDS, self._end_if_deaf, child)
+        deaf = asyncio.get_running_loop().call_later(self._deaf_after, self._end_if_deaf, child)
         says = "The microphone's program ended."
         try:
             if child.stderr is not None:
@@ -143,4 +146,5 @@ class Microphone:
 
     def _end_if_deaf(self, child: asyncio.subprocess.Process) -> None:
         if child is self._child and not self._heard:
+            self._deaf_after = min(2 * self._deaf_after, LONGEST_DEAF_SECONDS)
             self.restart()

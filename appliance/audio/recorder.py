@@ -27,6 +27,7 @@ from appliance.audio.gate import HOLD_BACK_NS, Gate, Switch, promise
 from appliance.audio.keeping import Keeping, TriedAgain
 from appliance.audio.level import Meter, Pulse
 from appliance.audio.levels import LevelsFile
+from appliance.audio.missing import ns
 from appliance.audio.opening import Opening, make
 from appliance.audio.pcm import PcmFormat
 from appliance.audio.reports import (
@@ -280,15 +281,23 @@ class Recorder(threading.Thread):
 
     def _feel_the_pulse(self, audio_format: PcmFormat, block: Block) -> None:
         self._pulse.add(audio_format, block.pcm)
-        dead = self._pulse.is_dead(audio_format) and not self._gate.own_clock
+        # once dead it stays so until something moves: another child for the same dead wire says nothing new
+        still = self._dead and self._pulse.still_frames > 0
+        dead = (still or self._pulse.is_dead(audio_format)) and not self._gate.own_clock
         if dead is self._dead:
             return
         self._dead = dead
         self._report(SoundIs(not dead))
+        if self._gate.is_open:
+            since = self._pulse.still_frames - block.frames if dead else 0
+            self._tell_pulse(block.captured_ns - ns(since, audio_format))
+
+    def _tell_pulse(self, at: int) -> None:
+        """A line in the journal: from that moment on, or from where it was opened, the microphone is dead, or alive again."""
         audio = self._keeping.audio
-        if audio is not None and self._gate.is_open:
-            since = self._pulse.still_frames if dead else 0
-            audio.line("silent" if dead else "sound-again", {"frame": max(0, audio.frames - since), **self._now()})
+        if audio is not None:
+            frame = self._gate.frame_at(max(at, self._gate.open_from))
+            audio.line("silent" if self._dead else "sound-again", {"frame": frame, **self._now()})
 
     def _end_of_own_clock(self, flags: Flags) -> None:
         """All that the source gave was taken in before this mark came."""
@@ -349,6 +358,8 @@ class Recorder(threading.Thread):
         if switch.opens:
             self._meter.be_patient_anew()
         self._gate.ask(switch)
+        if switch.opens and self._gate.is_open and self._dead:
+            self._tell_pulse(switch.at)
 
     def _begin(self, opening: Opening, at: int, done: Future[Recording]) -> None:
         hello = self._reader.hello
@@ -361,8 +372,7 @@ class Recorder(threading.Thread):
             done.set_exception(error)
             return
         self._keeping.begin(audio, LevelsFile.create(self._store.disk, recording.levels, hello.format))
-        self._meter.be_patient_anew()
-        self._gate.ask(Switch(at, opens=True, event=None, fields={}))
+        self._ask(Switch(at, opens=True, event=None, fields={}))
         done.set_result(recording)
 
     def _line(self, event: str, at: int, fields: Mapping[str, Value], done: Future[int]) -> None:

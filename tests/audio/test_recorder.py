@@ -34,6 +34,7 @@ from appliance.audio.recorder import (
     Opening,
     Recorder,
     Report,
+    SoundIs,
     SourceEnded,
     StoringIs,
 )
@@ -598,6 +599,53 @@ def test_a_source_with_its_own_clock_that_hangs_does_not_hold_up_the_stop_for_ev
     table.stop(3 * SECOND)
     table.run(20 * SECOND)
     assert table.done[0].result(0) == 0
+
+
+# ── a dead microphone ───────────────────────────────────────────────────────────────────────────────
+
+
+def pulse_told(table: Room) -> list[tuple[str, int]]:
+    told = [entry for entry in table.journal() if entry["event"] in {"silent", "sound-again"}]
+    return [(str(entry["event"]), int(str(entry["frame"]))) for entry in told]
+
+
+def dead_between(folder: Path, first: int, end: int, *, resumed: bool = False) -> Room:
+    """A frame a millisecond, from 2 s to 20 s, with a wire that is dead for some of them."""
+    table = Room(folder)
+    ears = table.microphone(0, 30 * SECOND)
+    ears.dead = range(first, end)
+    table.begin(2 * SECOND)
+    if resumed:
+        table.pause(5 * SECOND)
+        table.resume(12 * SECOND)
+    table.stop(20 * SECOND)
+    table.run(30 * SECOND)
+    return table
+
+
+def test_a_wire_that_dies_while_recording_is_told_with_the_frame_at_which_it_did(tmp_path: Path) -> None:
+    assert pulse_told(dead_between(tmp_path, 5_000, 11_000)) == [("silent", 3_000), ("sound-again", 9_000)]
+
+
+def test_rule_5_a_wire_that_was_dead_before_the_start_is_told_from_the_first_frame_on(tmp_path: Path) -> None:
+    assert pulse_told(dead_between(tmp_path, -9_000, 9_000)) == [("silent", 0), ("sound-again", 7_000)]
+
+
+def test_rule_5_a_wire_that_died_in_a_pause_is_told_where_the_sound_goes_on(tmp_path: Path) -> None:
+    assert pulse_told(dead_between(tmp_path, 6_000, 15_000, resumed=True)) == [("silent", 3_000), ("sound-again", 6_000)]
+
+
+def test_another_child_on_the_same_dead_wire_is_no_sound_again(tmp_path: Path) -> None:
+    table = Room(tmp_path)
+    first = table.microphone(0, 8 * SECOND)
+    table.when(8 * SECOND, first.unplug)
+    second = table.microphone(9 * SECOND, 30 * SECOND)
+    first.dead, second.dead = range(4_000, 99_000), range(6_000)
+    table.begin(2 * SECOND)
+    table.stop(20 * SECOND)
+    table.run(30 * SECOND)
+    assert pulse_told(table) == [("silent", 2_000), ("sound-again", 13_000)]
+    assert [report.alive for report in table.reported(SoundIs) if isinstance(report, SoundIs)] == [False, True]
 
 
 # ── a slow disk ─────────────────────────────────────────────────────────────────────────────────────

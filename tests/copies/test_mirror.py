@@ -372,16 +372,20 @@ def test_killed_just_before_the_rename_nothing_is_written_again(sealed: Path, st
     } == before
 
 
-def test_killed_just_after_the_rename_the_next_one_finds_it_equal(sealed: Path, stick: Path, mirrors: MirrorStarter) -> None:
-    for _ in range(2):
+def test_killed_just_after_the_rename_the_next_one_finds_it_equal_and_syncs_the_name(
+    sealed: Path, stick: Path, mirrors: MirrorStarter, tmp_path: Path
+) -> None:
+    for attempt in ("first", "next"):
         mirror = mirrors.of(sealed, stick)
-        mirror.seal()
-        outcome = mirror.outcome()
+        with traced(mirror, tmp_path / attempt) as steps:
+            mirror.seal()
+            outcome = mirror.outcome()
         assert outcome["is"] == "verified"
         assert outcome["verified_bytes"] == outcome["bytes"] > 300_000
         mirror.kill()
         seen = all_about(stick)
     assert all_about(stick) == seen
+    assert [step.on for step in steps if step.call == "fsync"] == [str(stick / NAME), str(stick)]
 
 
 def test_after_a_power_cut_took_the_originals_last_second_the_copy_follows_it(
