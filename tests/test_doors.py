@@ -605,7 +605,7 @@ def test_ten_thousand_messages_that_are_none_at_both_doors_leave_no_gap(table: T
     assert [copy.state for copy in done.copies] == ["verified", "verified"]
     assert "Traceback" not in (table.root / "service.log").read_text()
     happened = {str(line["event"]) for line in register_of(table)}
-    assert happened <= {"begun", "sealed", "verified", "clock", "handed-over"}, happened
+    assert happened <= {"key", "begun", "sealed", "verified", "clock", "handed-over"}, happened
 
 
 def test_a_session_by_hand_reads_as_the_contract_says(table: Table) -> None:

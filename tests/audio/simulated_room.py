@@ -101,7 +101,8 @@ class Ears:
         block = pack_header(self.frame, self.at(self.sent), frames, self.flags)
         if len(self.ring) < self.slots:
             heard = range(self.sent, self.sent + frames)
-            self.ring.append(block + pcm_of((6 if frame in self.dead else frame for frame in heard), self.format))
+            told = [6 if frame in self.dead else frame for frame in heard] if self.dead else heard
+            self.ring.append(block + pcm_of(told, self.format))
             self.flags = Flags.NONE
         self.frame += frames
         self.sent += frames

@@ -180,7 +180,10 @@ async def test_another_key_in_between_takes_the_first_press_back(room: Room, scr
         assert room.asked == []
 
 
-async def test_a_key_that_is_held_down_ends_nothing_and_starts_nothing(room: Room, screen: RoomApp) -> None:
+async def test_a_key_that_is_held_down_ends_nothing_and_starts_nothing(
+    room: Room, screen: RoomApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_screen, "REPEAT_S", 0.8)  # between two presses of a pilot a screen may have to be drawn
     async with screen.run_test() as pilot:
         for name, key in [("14-paused", "s"), ("03-agreement", "d"), ("03-agreement", "space")]:
             await room.show(SCREENS[name])
