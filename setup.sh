@@ -148,8 +148,7 @@ tests() {
     mypy
     lint-imports
   fi
-  # Many tests are about tenths of a second: on a machine that is busy one that failed is tried once more, and that is shown (R).
-  [ $# -gt 0 ] || set -- -n 2 --reruns 1
+  [ $# -gt 0 ] || set -- -n 2
   exec python -m pytest "$@"
 }
 

@@ -66,7 +66,7 @@ def test_rule_4_both_sticks_get_the_same_verified_recording(table: Table) -> Non
         bagit.Bag(str(copy)).validate()
         checked = subprocess.run(["sha256sum", "-c", "--quiet", "manifest-sha256.txt"], cwd=copy, check=False)
         assert checked.returncode == 0
-        assert soundfile.info(str(copy / "data/gesprek.wav")).duration == pytest.approx(1.5, abs=0.6)
+        assert soundfile.info(str(copy / "data/gesprek.wav")).duration == pytest.approx(1.5, abs=0.3)
     assert is_synthetic(samples_of(one / "data/gesprek.wav"))
     assert table.take_home().state == "idle"
     assert [entry["event"] for entry in register_of(table)] == [
